@@ -1,0 +1,74 @@
+//! Every error code (INV-9). Codes are part of the protocol: they may be added, never
+//! changed or given another meaning.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal;)*) => {
+        /// A stable error code, with the HTTP status that carries it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The text in `code`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The HTTP status of a response with this code.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request is not of the form that the operation takes.
+    BadRequest = "bad_request", 400;
+    /// A cursor that is no cursor.
+    MalformedCursor = "malformed_cursor", 400;
+    /// A WebSocket message that is not JSON or lacks a field.
+    BadMessage = "bad_message", 400;
+    /// The page of another origin asked for a socket.
+    ForbiddenOrigin = "forbidden_origin", 403;
+    /// No such path.
+    NotFound = "not_found", 404;
+    /// No stream of this name.
+    UnknownStream = "unknown_stream", 404;
+    /// No feed of this name.
+    UnknownFeed = "unknown_feed", 404;
+    /// No dashboard of this name.
+    UnknownDashboard = "unknown_dashboard", 404;
+    /// No subscription of this `ref` on this socket.
+    UnknownRef = "unknown_ref", 404;
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method_not_allowed", 405;
+    /// Head or body took longer than allowed.
+    RequestTimeout = "request_timeout", 408;
+    /// A `ref` that is in use on this socket.
+    DuplicateRef = "duplicate_ref", 409;
+    /// A request with this `Idempotency-Key` is under way.
+    IdempotencyInFlight = "idempotency_in_flight", 409;
+    /// The body, or what it unpacks to, is larger than allowed.
+    TooLarge = "too_large", 413;
+    /// A `Content-Type` or `Content-Encoding` that is not read.
+    UnsupportedMedia = "unsupported_media", 415;
+    /// No event of the request was accepted.
+    NoneAccepted = "none_accepted", 422;
+    /// The `Idempotency-Key` was used with another body.
+    IdempotencyMismatch = "idempotency_mismatch", 422;
+    /// The stream reads its source and takes no events from clients.
+    NotWritable = "not_writable", 422;
+    /// More than the limit of connections, subscriptions or requests.
+    LimitReached = "limit_reached", 429;
+    /// A fault of ours; the log has more.
+    Internal = "internal", 500;
+    /// Too busy at the moment, or starting or stopping: come again after `Retry-After`.
+    Unavailable = "unavailable", 503;
+    /// The server is stopping.
+    Shutdown = "shutdown", 503;
+    /// The disk is full.
+    DiskFull = "disk_full", 507;
+}
