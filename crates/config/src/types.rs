@@ -155,6 +155,8 @@ pub struct Feed {
     pub sql: Sql,
     /// `key:`, where it is said.
     pub key: Option<Vec<String>>,
+    /// Where `key:` is said.
+    pub key_place: Option<Place>,
     /// `delete_when:`, an SQL condition over the query's columns.
     pub delete_when: Option<Sql>,
     /// When windows are shown.
@@ -187,6 +189,9 @@ pub struct Dashboard {
     pub name: String,
     /// Its title; the name unless said.
     pub title: String,
+    /// Where it is defined.
+    #[serde(skip)]
+    pub place: Place,
     /// Its panels, in order.
     pub panels: Vec<Panel>,
 }
@@ -213,6 +218,23 @@ pub struct Panel {
     pub unit: Option<String>,
     /// Its width in twelfths, 1 to 12; 6 unless said.
     pub span: u8,
+    /// Where it is defined.
+    #[serde(skip)]
+    pub place: Place,
+    /// Every column that it names, with the place where it does.
+    #[serde(skip)]
+    pub named: Vec<Named>,
+}
+
+/// A column that a panel names, for messages about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The key it is named under: `x`, `y`, `series` or `columns`.
+    pub key: &'static str,
+    /// The column's name.
+    pub column: String,
+    /// Where it is named.
+    pub place: Place,
 }
 
 /// How a panel is drawn.
@@ -226,7 +248,7 @@ pub enum PanelKind {
 }
 
 /// Limits of the server: `limits:`. Each stands in `docs/configuration.md` with its reason.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections in all: `max_connections: 20000`.
     pub max_connections: usize,

@@ -1,0 +1,520 @@
+//! Every key of a configuration: its shape, bounds, default and meaning, in one table.
+//!
+//! The readers take bounds and defaults from here, messages about unknown keys list what
+//! stands here, and the JSON Schema is made of it, so that the three cannot disagree.
+
+use std::time::Duration;
+
+use crate::shape::{Absent, Key, Naming, Section, Shape};
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+/// Long enough for everyone, and far from the end of 64-bit milliseconds.
+const CENTURY: Duration = secs(36_500 * DAY);
+const ZERO: Duration = Duration::ZERO;
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Longest list of columns, and most columns of a stream.
+const COLUMNS: usize = 1_000;
+
+const fn key(name: &'static str, shape: Shape, absent: Absent, about: &'static str) -> Key {
+    Key { name, shape, absent, about }
+}
+
+const fn must(name: &'static str, shape: Shape, about: &'static str) -> Key {
+    key(name, shape, Absent::Refused, about)
+}
+
+const fn may(name: &'static str, shape: Shape, about: &'static str) -> Key {
+    key(name, shape, Absent::Nothing, about)
+}
+
+const fn or(name: &'static str, shape: Shape, default: &'static str, about: &'static str) -> Key {
+    key(name, shape, Absent::Means(default), about)
+}
+
+const LATER: &str = "not in this version";
+
+/// A whole configuration.
+pub(crate) static ROOT: Section = Section {
+    name: "configuration",
+    about: "A Tidewire configuration.",
+    keys: &[
+        or("listen", Shape::Text, "127.0.0.1:8080", "Address and port to listen on; port 0 takes a free one."),
+        or("data_dir", Shape::Text, "./data", "Directory of log and state, relative to the working directory."),
+        or(
+            "durability",
+            Shape::Word(&["fsync", "process"]),
+            "fsync",
+            "When an event counts as kept: `fsync` survives a power cut, `process` a crash of the process only.",
+        ),
+        or("insecure", Shape::Flag, "false", "Allows listening beyond this machine without authentication."),
+        may(
+            "cors",
+            Shape::List { of: &Shape::Text, low: 0, high: 1_000 },
+            "Origins of other sites whose pages may read and open sockets, exact: `https://example.org`.",
+        ),
+        may("limits", Shape::Section(&LIMITS), "Limits of the server."),
+        may("streams", Shape::Named { name: Naming::Identifier, of: &Shape::Section(&STREAM) }, "Streams of events."),
+        may(
+            "feeds",
+            Shape::Named { name: Naming::Identifier, of: &Shape::Section(&FEED) },
+            "Feeds: SQL queries that are kept up to date.",
+        ),
+        may(
+            "dashboards",
+            Shape::Named { name: Naming::Page, of: &Shape::Section(&DASHBOARD) },
+            "Pages of panels, at `/dashboard/NAME`.",
+        ),
+    ],
+    elsewhere: &[("sinks", LATER), ("tables", LATER), ("alerts", LATER), ("auth", LATER), ("role", LATER)],
+};
+
+/// A stream.
+pub(crate) static STREAM: Section = Section {
+    name: "stream",
+    about: "A stream of events.",
+    keys: &[
+        must("source", Shape::Either(&SOURCES), "Where its events come from."),
+        must(
+            "schema",
+            Shape::Named { name: Naming::Identifier, of: &Shape::Either(&COLUMN_FORMS) },
+            "Its columns: a type each, or a map of `type`, `from` and `not_null`.",
+        ),
+        may("event_time", Shape::Section(&EVENT_TIME), "What its time is; windows need it."),
+        may(
+            "format",
+            Shape::Word(&["ndjson", "csv"]),
+            "How the records of a file are written; told by the file's ending unless said.",
+        ),
+        or(
+            "retention",
+            Shape::Duration { low: secs(1), high: CENTURY },
+            "7d",
+            "How long events stay in the log; whichever of this and `retention_bytes` is less.",
+        ),
+        or(
+            "retention_bytes",
+            Shape::Size { low: MIB, high: 1024 * TIB },
+            "10GiB",
+            "How many bytes of events stay in the log; whichever of this and `retention` is less.",
+        ),
+    ],
+    elsewhere: &[
+        ("columns", "the columns of a stream stand under `schema:`"),
+        ("type", "the type of a source stands under `source:`, as `source: { type: http }`"),
+    ],
+};
+
+static SOURCES: [Shape; 3] =
+    [Shape::Section(&SOURCE_HTTP), Shape::Section(&SOURCE_FILE), Shape::Section(&SOURCE_GENERATOR)];
+
+const FORMAT_IS_BESIDE: (&str, &str) = ("format", "`format:` stands in the stream, beside `source:`");
+
+/// `type: http`.
+pub(crate) static SOURCE_HTTP: Section = Section {
+    name: "source_http",
+    about: "Events that are posted to `/v1/streams/NAME` or published over a WebSocket.",
+    keys: &[must("type", Shape::Word(&["http"]), "The kind of source.")],
+    elsewhere: &[FORMAT_IS_BESIDE],
+};
+
+/// `type: file`.
+pub(crate) static SOURCE_FILE: Section = Section {
+    name: "source_file",
+    about: "A file that is read once, or followed as it grows.",
+    keys: &[
+        must("type", Shape::Word(&["file"]), "The kind of source."),
+        must("path", Shape::Text, "The file, relative to the working directory."),
+        or("follow", Shape::Flag, "false", "Whether to wait for more at its end."),
+    ],
+    elsewhere: &[FORMAT_IS_BESIDE],
+};
+
+/// `type: generator`.
+pub(crate) static SOURCE_GENERATOR: Section = Section {
+    name: "source_generator",
+    about: "Random data for demonstrations and tests.",
+    keys: &[
+        must("type", Shape::Word(&["generator"]), "The kind of source."),
+        must("rate", Shape::Number, "Events a second: more than 0, at most 1000000."),
+        or("seed", Shape::Count { low: 0, high: u64::MAX }, "0", "Equal seeds give equal values."),
+        may(
+            "columns",
+            Shape::Named { name: Naming::Identifier, of: &Shape::Either(&GENERATED) },
+            "What each column gets; timestamp columns get the event's time unless said.",
+        ),
+    ],
+    elsewhere: &[FORMAT_IS_BESIDE],
+};
+
+static GENERATED: [Shape; 6] = [
+    Shape::Word(&["now"]),
+    Shape::Section(&CHOICE),
+    Shape::Section(&UNIFORM),
+    Shape::Section(&WALK),
+    Shape::Section(&WAVE),
+    Shape::Section(&SEQUENCE),
+];
+
+/// `{ choice: [a, b] }`.
+pub(crate) static CHOICE: Section = Section {
+    name: "generated_choice",
+    about: "One of these texts.",
+    keys: &[must("choice", Shape::List { of: &Shape::Text, low: 1, high: 100_000 }, "The texts.")],
+    elsewhere: &[],
+};
+
+/// `{ uniform: [low, high] }`.
+pub(crate) static UNIFORM: Section = Section {
+    name: "generated_uniform",
+    about: "A number evenly between two.",
+    keys: &[must("uniform", Shape::List { of: &Shape::Number, low: 2, high: 2 }, "The least and the most.")],
+    elsewhere: &[],
+};
+
+/// `{ walk: … }`.
+pub(crate) static WALK: Section = Section {
+    name: "generated_walk",
+    about: "A random walk within bounds, one for each combination of the event's `choice` columns.",
+    keys: &[must("walk", Shape::Section(&WALK_OPTIONS), "The walk.")],
+    elsewhere: &[],
+};
+
+/// What stands under `walk:`.
+pub(crate) static WALK_OPTIONS: Section = Section {
+    name: "walk",
+    about: "A random walk within bounds.",
+    keys: &[
+        must("start", Shape::Number, "Where it begins."),
+        must("step", Shape::Number, "The most that it moves from one event to the next; more than 0."),
+        must("low", Shape::Number, "The least."),
+        must("high", Shape::Number, "The most."),
+    ],
+    elsewhere: &[],
+};
+
+/// `{ wave: … }`.
+pub(crate) static WAVE: Section = Section {
+    name: "generated_wave",
+    about: "A sine over time with a little noise.",
+    keys: &[must("wave", Shape::Section(&WAVE_OPTIONS), "The wave.")],
+    elsewhere: &[],
+};
+
+/// What stands under `wave:`.
+pub(crate) static WAVE_OPTIONS: Section = Section {
+    name: "wave",
+    about: "A sine over time.",
+    keys: &[
+        must("low", Shape::Number, "The least."),
+        must("high", Shape::Number, "The most."),
+        must("period", Shape::Duration { low: MILLISECOND, high: CENTURY }, "From crest to crest."),
+    ],
+    elsewhere: &[],
+};
+
+/// `{ sequence: 1 }`.
+pub(crate) static SEQUENCE: Section = Section {
+    name: "generated_sequence",
+    about: "A number one more than that of the event before.",
+    keys: &[must("sequence", Shape::Integer, "The first.")],
+    elsewhere: &[],
+};
+
+/// The names of the column types, in the order of the documentation.
+pub(crate) static TYPES: [&str; 7] = ["text", "bigint", "int", "double", "boolean", "timestamp", "json"];
+
+static COLUMN_FORMS: [Shape; 2] = [Shape::Word(&TYPES), Shape::Section(&COLUMN)];
+
+/// A column of a stream.
+pub(crate) static COLUMN: Section = Section {
+    name: "column",
+    about: "A column of a stream.",
+    keys: &[
+        must("type", Shape::Word(&TYPES), "Its type."),
+        may("from", Shape::Text, "The field's name in the record; the column's name unless said."),
+        or("not_null", Shape::Flag, "false", "Whether a record without it is refused."),
+    ],
+    elsewhere: &[("nullable", "columns may be null unless `not_null: true`"), ("required", "write `not_null: true`")],
+};
+
+/// `event_time:`.
+pub(crate) static EVENT_TIME: Section = Section {
+    name: "event_time",
+    about: "What a stream's time is.",
+    keys: &[
+        must("column", Shape::Identifier, "The column of the event's time, a timestamp."),
+        or(
+            "max_lateness",
+            Shape::Duration { low: ZERO, high: CENTURY },
+            "5s",
+            "How far behind the newest event an event may come; delays only what is final.",
+        ),
+        or(
+            "idle_timeout",
+            Shape::Duration { low: MILLISECOND, high: CENTURY },
+            "30s",
+            "A partition silent for this long stops holding back the others.",
+        ),
+        or(
+            "max_ahead",
+            Shape::DurationOrOff { low: ZERO, high: CENTURY },
+            "1m",
+            "How far ahead of its arrival an event may be, or `off`; one further ahead is a dead letter.",
+        ),
+    ],
+    elsewhere: &[("lateness", "write `max_lateness`"), ("watermark", "write `max_lateness`")],
+};
+
+/// A feed.
+pub(crate) static FEED: Section = Section {
+    name: "feed",
+    about: "An SQL query that is kept up to date.",
+    keys: &[
+        must("sql", Shape::Sql, "The query."),
+        may(
+            "key",
+            Shape::OneOrList { of: &Shape::Identifier, high: COLUMNS },
+            "The columns that name a row; with GROUP BY its columns without `window_end` unless said.",
+        ),
+        may("delete_when", Shape::Sql, "A condition over the query's columns; a row that meets it removes its key."),
+        or(
+            "emit",
+            Shape::Word(&["changes", "final"]),
+            "changes",
+            "`changes` shows a window as it fills, `final` once, when it closes.",
+        ),
+        or(
+            "refresh",
+            Shape::Duration { low: ZERO, high: secs(DAY) },
+            "0s",
+            "The least time between two changes; `0s` shows every change at once.",
+        ),
+        or(
+            "keep",
+            Shape::Duration { low: MILLISECOND, high: CENTURY },
+            "1h",
+            "How much of the past the feed holds, and so what a newly opened dashboard shows at once.",
+        ),
+        may(
+            "keep_rows",
+            Shape::Count { low: 1, high: 1_000_000_000 },
+            "How many rows the feed holds, the newest; a feed without key and GROUP BY holds 1000 unless said.",
+        ),
+        or(
+            "max_groups",
+            Shape::Count { low: 1, high: 1_000_000_000 },
+            "1000000",
+            "How many groups the query may hold; the rows of one more are dead letters.",
+        ),
+        or(
+            "idle_ttl",
+            Shape::Duration { low: MILLISECOND, high: CENTURY },
+            "24h",
+            "A group without a window is dropped after this long without an event.",
+        ),
+    ],
+    elsewhere: &[
+        ("query", "write `sql`"),
+        ("retention", "write `keep`; `retention` belongs to streams"),
+        ("source", "a feed reads the stream that its SQL names after FROM"),
+    ],
+};
+
+/// A dashboard.
+pub(crate) static DASHBOARD: Section = Section {
+    name: "dashboard",
+    about: "A page of panels.",
+    keys: &[
+        may("title", Shape::Text, "Its title; its name unless said."),
+        must(
+            "panels",
+            Shape::List { of: &Shape::Either(&PANELS), low: 1, high: 200 },
+            "Its panels, in order, from left to right and from top to bottom.",
+        ),
+    ],
+    elsewhere: &[],
+};
+
+static PANELS: [Shape; 2] = [Shape::Section(&PANEL_LINE), Shape::Section(&PANEL_TABLE)];
+
+const PANEL_TITLE: Key = may("title", Shape::Text, "Its title; the feed's name unless said.");
+const PANEL_FEED: Key = must("feed", Shape::Identifier, "The feed that it shows.");
+const PANEL_SPAN: Key = or("span", Shape::Count { low: 1, high: 12 }, "6", "Its width in twelfths of the page.");
+
+/// `type: line`.
+pub(crate) static PANEL_LINE: Section = Section {
+    name: "panel_line",
+    about: "Lines over x.",
+    keys: &[
+        must("type", Shape::Word(&["line"]), "How it is drawn."),
+        PANEL_TITLE,
+        PANEL_FEED,
+        must("x", Shape::Identifier, "The column along the x axis."),
+        must("y", Shape::OneOrList { of: &Shape::Identifier, high: 50 }, "The column or columns along the y axis."),
+        may("series", Shape::Identifier, "The column whose values make the lines; one line a y column unless said."),
+        may("unit", Shape::Text, "The unit of y: `%`, `ms`, …"),
+        PANEL_SPAN,
+    ],
+    elsewhere: &[("columns", "a line panel names its columns under `x`, `y` and `series`")],
+};
+
+/// `type: table`.
+pub(crate) static PANEL_TABLE: Section = Section {
+    name: "panel_table",
+    about: "Rows and columns.",
+    keys: &[
+        must("type", Shape::Word(&["table"]), "How it is drawn."),
+        PANEL_TITLE,
+        PANEL_FEED,
+        may(
+            "columns",
+            Shape::List { of: &Shape::Identifier, low: 1, high: COLUMNS },
+            "The columns to show, in order; all unless said.",
+        ),
+        PANEL_SPAN,
+    ],
+    elsewhere: &[
+        ("x", "a table panel names its columns under `columns`"),
+        ("y", "a table panel names its columns under `columns`"),
+        ("series", "a table panel names its columns under `columns`"),
+        ("unit", "a unit belongs to a line panel"),
+    ],
+};
+
+/// `limits:`.
+pub(crate) static LIMITS: Section = Section {
+    name: "limits",
+    about: "Limits of the server.",
+    keys: &[
+        or("max_connections", Shape::Count { low: 1, high: 10_000_000 }, "20000", "Open connections in all."),
+        or(
+            "max_connections_per_address",
+            Shape::Count { low: 1, high: 10_000_000 },
+            "20000",
+            "Open connections of one address.",
+        ),
+        or("max_subscriptions", Shape::Count { low: 1, high: 100_000 }, "64", "Subscriptions of one socket."),
+        or(
+            "max_message",
+            Shape::Size { low: KIB, high: 64 * MIB },
+            "64KiB",
+            "Bytes of one message from a WebSocket client.",
+        ),
+        or("max_body", Shape::Size { low: KIB, high: 4 * GIB }, "16MiB", "Bytes of a request's body as it comes."),
+        or(
+            "max_unpacked_body",
+            Shape::Size { low: KIB, high: 4 * GIB },
+            "64MiB",
+            "Bytes of a request's body after unpacking.",
+        ),
+        or("max_record", Shape::Size { low: 64, high: GIB }, "1MiB", "Bytes of one record."),
+        or("max_header", Shape::Size { low: KIB, high: MIB }, "16KiB", "Bytes of a request's head."),
+        or(
+            "header_timeout",
+            Shape::Duration { low: Duration::from_millis(100), high: secs(HOUR) },
+            "10s",
+            "Time for a request's head.",
+        ),
+        or(
+            "body_timeout",
+            Shape::Duration { low: Duration::from_millis(100), high: secs(DAY) },
+            "30s",
+            "Time for a request's body.",
+        ),
+        or(
+            "ping_interval",
+            Shape::Duration { low: Duration::from_millis(100), high: secs(HOUR) },
+            "25s",
+            "Time between two pings to a WebSocket client; one that is silent for twice as long is gone.",
+        ),
+        or(
+            "max_pending",
+            Shape::Size { low: KIB, high: TIB },
+            "64MiB",
+            "Bytes of events accepted and not yet in the log.",
+        ),
+        or(
+            "send_buffer",
+            Shape::Size { low: 4 * KIB, high: 64 * MIB },
+            "64KiB",
+            "Bytes of the socket's send buffer for a WebSocket viewer.",
+        ),
+    ],
+    elsewhere: &[],
+};
+
+/// Every section, for the JSON Schema and tests.
+pub(crate) static SECTIONS: [&Section; 19] = [
+    &ROOT,
+    &LIMITS,
+    &STREAM,
+    &SOURCE_HTTP,
+    &SOURCE_FILE,
+    &SOURCE_GENERATOR,
+    &CHOICE,
+    &UNIFORM,
+    &WALK,
+    &WALK_OPTIONS,
+    &WAVE,
+    &WAVE_OPTIONS,
+    &SEQUENCE,
+    &COLUMN,
+    &EVENT_TIME,
+    &FEED,
+    &DASHBOARD,
+    &PANEL_LINE,
+    &PANEL_TABLE,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units;
+
+    #[test]
+    fn every_default_is_within_its_bounds() {
+        for key in SECTIONS.iter().flat_map(|section| section.keys) {
+            let Absent::Means(text) = key.absent else { continue };
+            let fits = match &key.shape {
+                Shape::Text => !text.is_empty(),
+                Shape::Flag => ["true", "false"].contains(&text),
+                Shape::Word(words) => words.contains(&text),
+                Shape::Count { low, high } => text.parse().is_ok_and(|n: u64| (*low..=*high).contains(&n)),
+                Shape::Size { low, high } => units::size(text).is_ok_and(|n| (*low..=*high).contains(&n)),
+                Shape::Duration { low, high } | Shape::DurationOrOff { low, high } => {
+                    units::duration(text).is_ok_and(|d| (*low..=*high).contains(&d))
+                }
+                _ => false,
+            };
+            assert!(fits, "{}: {text}", key.name);
+        }
+    }
+
+    #[test]
+    fn the_types_are_those_of_the_model() {
+        assert_eq!(TYPES, model::DataType::ALL.map(model::DataType::name));
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for section in SECTIONS {
+            let mut names: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
+            // Advice is for keys that do not exist.
+            names.extend(section.elsewhere.iter().map(|(name, _)| *name));
+            names.sort_unstable();
+            assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{}: {names:?}", section.name);
+        }
+    }
+}

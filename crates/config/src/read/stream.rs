@@ -1,0 +1,227 @@
+//! Streams: source, columns and time.
+
+use std::{path::PathBuf, time::Duration};
+
+use model::DataType;
+
+use crate::{
+    keys,
+    nearest::{list, nearest},
+    reader::{Fields, Reader, clip},
+    shape::Naming,
+    types::{EventTime, FileFormat, FileSource, Source, Stream, StreamColumn},
+    yaml::{Key, Node, Value},
+};
+
+/// The kinds of sources of this version.
+const KINDS: [&str; 3] = ["http", "file", "generator"];
+/// Kinds that are described and not here yet.
+const LATER: [&str; 14] = [
+    "kafka",
+    "redis_stream",
+    "redis_pubsub",
+    "pulsar",
+    "nats",
+    "mqtt",
+    "postgres",
+    "mysql",
+    "sqlite",
+    "mongodb",
+    "websocket",
+    "sse",
+    "rss",
+    "html",
+];
+
+pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option<Stream> {
+    let label = format!("stream `{}`", clip(&name.text));
+    let fields = reader.section(node, &keys::STREAM, &label)?;
+    let columns = match fields.get("schema") {
+        Some(node) => columns(reader, node),
+        None => Vec::new(),
+    };
+    let event_time = fields.get("event_time").and_then(|node| event_time(reader, node, &columns));
+    let source = source(reader, &fields, &columns);
+    let retention = reader.duration(&fields, "retention");
+    let retention_bytes = reader.size(&fields, "retention_bytes");
+    Some(Stream {
+        name: name.text.clone(),
+        place: reader.place(name.spot),
+        source: source?,
+        columns,
+        event_time,
+        retention,
+        retention_bytes,
+    })
+}
+
+fn columns(reader: &mut Reader<'_>, node: &Node) -> Vec<StreamColumn> {
+    let entries = reader.named(&[node], Naming::Identifier, "column");
+    if entries.is_empty() && (node.is_null() || matches!(node.value, Value::Map(_))) {
+        reader.problem(node.spot, "`schema`: expected columns, found none", "write `value: double`".to_owned());
+    }
+    // A wrong column stays in the list, as text, so that nothing else misses it.
+    entries.into_iter().map(|(name, node)| column(reader, name, node)).collect()
+}
+
+fn column(reader: &mut Reader<'_>, name: &Key, node: &Node) -> StreamColumn {
+    let mut column =
+        StreamColumn { name: name.text.clone(), from: name.text.clone(), data_type: DataType::Text, not_null: false };
+    if !matches!(node.value, Value::Map(_)) {
+        column.data_type = data_type(reader, node, &name.text).unwrap_or(DataType::Text);
+        return column;
+    }
+    let label = format!("column `{}`", clip(&name.text));
+    let Some(fields) = reader.section(node, &keys::COLUMN, &label) else { return column };
+    if let Some(node) = fields.get("type") {
+        column.data_type = data_type(reader, node, "type").unwrap_or(DataType::Text);
+    }
+    if let Some(from) = reader.text(&fields, "from") {
+        column.from = from;
+    }
+    column.not_null = reader.flag(&fields, "not_null");
+    column
+}
+
+fn data_type(reader: &mut Reader<'_>, node: &Node, label: &str) -> Option<DataType> {
+    let filled = reader.scalar(node, label, "a type")?;
+    let found = DataType::ALL.into_iter().find(|t| t.name() == filled.text);
+    if found.is_none() {
+        let hint = match meant(&filled.text) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("the types are {}", list(&keys::TYPES)),
+        };
+        reader.problem(node.spot, format!("`{label}`: there is no type `{}`", clip(&filled.text)), hint);
+    }
+    found
+}
+
+/// The type that is called otherwise elsewhere.
+fn meant(name: &str) -> Option<&'static str> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "string" | "str" | "varchar" | "char" | "utf8" | "keyword" | "uuid" => "text",
+        "long" | "int64" | "int8" | "i64" | "uint64" | "u64" => "bigint",
+        "integer" | "int32" | "int4" | "i32" | "smallint" | "short" => "int",
+        "float" | "float64" | "float8" | "real" | "f64" | "number" | "numeric" | "decimal" => "double",
+        "datetime" | "date" | "time" | "timestamptz" => "timestamp",
+        "object" | "jsonb" | "map" | "struct" | "array" | "any" => "json",
+        other => return nearest(other, keys::TYPES),
+    })
+}
+
+fn event_time(reader: &mut Reader<'_>, node: &Node, columns: &[StreamColumn]) -> Option<EventTime> {
+    if let Value::Scalar(scalar) = &node.value
+        && !scalar.is_null()
+    {
+        let hint = format!("write `event_time: {{ column: {} }}`", clip(&scalar.text));
+        reader.expected(node, "event_time", "a map", Some(hint));
+        return None;
+    }
+    let fields = reader.section(node, &keys::EVENT_TIME, "`event_time`")?;
+    let column = reader.identifier(&fields, "column");
+    if let (Some(name), Some(node)) = (&column, fields.get("column")) {
+        check_time_column(reader, node, name, columns);
+    }
+    let max_lateness = reader.duration(&fields, "max_lateness");
+    let idle_timeout = reader.duration(&fields, "idle_timeout");
+    let max_ahead: Option<Duration> = reader.duration_or_off(&fields, "max_ahead");
+    Some(EventTime { column: column?, max_lateness, idle_timeout, max_ahead })
+}
+
+fn check_time_column(reader: &mut Reader<'_>, node: &Node, name: &str, columns: &[StreamColumn]) {
+    match columns.iter().find(|column| column.name == name) {
+        Some(column) if column.data_type != DataType::Timestamp => {
+            reader.problem(
+                node.spot,
+                format!("`column`: `{name}` is {}, and an event's time is a timestamp", column.data_type),
+                format!("write `{name}: timestamp` under `schema:`"),
+            );
+        }
+        Some(_) => {}
+        None => {
+            let timestamps = columns.iter().filter(|column| column.data_type == DataType::Timestamp);
+            let names: Vec<&str> = timestamps.map(|column| column.name.as_str()).collect();
+            reader.no_such(node, "column", ("column", "timestamp columns"), name, &names);
+        }
+    }
+}
+
+fn source(reader: &mut Reader<'_>, stream: &Fields<'_>, columns: &[StreamColumn]) -> Option<Source> {
+    let node = stream.get("source")?;
+    let kind = match &node.value {
+        Value::Map(entries) => entries.iter().find(|(key, _)| key.text == "type").map(|(_, node)| node),
+        Value::Scalar(scalar) if !scalar.is_null() => {
+            let hint = format!("write `source: {{ type: {} }}`", clip(&scalar.text));
+            reader.expected(node, "source", "a map", Some(hint));
+            return None;
+        }
+        _ => {
+            reader.expected(node, "source", "a map", Some("write `source: { type: http }`".to_owned()));
+            return None;
+        }
+    };
+    let Some(kind) = kind else {
+        reader.problem(node.spot, "`source`: `type` is missing", format!("the types are {}", list(&KINDS)));
+        return None;
+    };
+    let name = reader.scalar(kind, "type", "the kind of source")?.text;
+    if name != "file"
+        && let Some(format) = stream.get("format")
+    {
+        let hint = "an http stream takes it from each request's Content-Type; a generator has none";
+        reader.problem(format.spot, "`format` belongs to streams of files", hint.to_owned());
+    }
+    match name.as_str() {
+        "http" => {
+            reader.section(node, &keys::SOURCE_HTTP, "the source")?;
+            Some(Source::Http)
+        }
+        "file" => {
+            let fields = reader.section(node, &keys::SOURCE_FILE, "the source")?;
+            file(reader, &fields, stream).map(Source::File)
+        }
+        "generator" => {
+            let fields = reader.section(node, &keys::SOURCE_GENERATOR, "the source")?;
+            super::generator::generator(reader, &fields, columns).map(Source::Generator)
+        }
+        _ => {
+            let (message, hint) = if LATER.contains(&name.as_str()) {
+                let message = format!("`type`: sources of type `{name}` are not in this version");
+                (message, format!("the types are {}", list(&KINDS)))
+            } else {
+                let message = format!("`type`: there is no source of type `{}`", clip(&name));
+                let hint = match nearest(&name, KINDS) {
+                    Some(kind) => format!("did you mean `{kind}`?"),
+                    None => format!("the types are {}", list(&KINDS)),
+                };
+                (message, hint)
+            };
+            reader.problem(kind.spot, message, hint);
+            None
+        }
+    }
+}
+
+fn file(reader: &mut Reader<'_>, fields: &Fields<'_>, stream: &Fields<'_>) -> Option<FileSource> {
+    let path = reader.text(fields, "path");
+    let follow = reader.flag(fields, "follow");
+    let said = stream.get("format").map(|_| reader.word(stream, "format"));
+    let path = PathBuf::from(path?);
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    let format = match (said, ending.as_deref()) {
+        (Some(said), _) => said?,
+        (None, Some("csv")) => "csv",
+        (None, Some("ndjson" | "jsonl")) => "ndjson",
+        (None, _) => {
+            let spot = fields.get("path").map_or(fields.spot, |node| node.spot);
+            reader.problem(
+                spot,
+                format!("`path`: the ending of `{}` does not tell its format", clip(&path.to_string_lossy())),
+                "write `format: ndjson` or `format: csv` beside `source:`".to_owned(),
+            );
+            return None;
+        }
+    };
+    let format = if format == "csv" { FileFormat::Csv } else { FileFormat::Ndjson };
+    Some(FileSource { path, format, follow })
+}

@@ -1,0 +1,299 @@
+//! Sections that contradict themselves or each other, word for word.
+
+use crate::bad::check;
+
+#[test]
+fn sources() {
+    check(
+        r"streams:
+  a: { source: { type: kafka, topic: x }, schema: { a: text } }
+  b: { source: { type: htttp }, schema: { a: text } }
+  c: { source: { type: ftp }, schema: { a: text } }
+  d: { source: { type: http, path: x }, format: csv, schema: { a: text } }
+  e: { source: { type: file, path: a.json }, schema: { a: text } }
+  f: { source: { type: file, path: a.csv, format: csv }, format: xml, schema: { a: text } }
+  g: { source: [http], schema: { a: text } }
+",
+        r"
+t.yaml:2:24: `type`: sources of type `kafka` are not in this version
+  the types are `http`, `file`, `generator`
+t.yaml:3:24: `type`: there is no source of type `htttp`
+  did you mean `http`?
+t.yaml:4:24: `type`: there is no source of type `ftp`
+  the types are `http`, `file`, `generator`
+t.yaml:5:30: unknown key `path` in the source
+  the keys here are `type`
+t.yaml:5:49: `format` belongs to streams of files
+  an http stream takes it from each request's Content-Type; a generator has none
+t.yaml:6:36: `path`: the ending of `a.json` does not tell its format
+  write `format: ndjson` or `format: csv` beside `source:`
+t.yaml:7:43: unknown key `format` in the source
+  `format:` stands in the stream, beside `source:`
+t.yaml:7:66: `format`: expected one of `ndjson`, `csv`, found `xml`
+t.yaml:8:16: `source`: expected a map, found a list
+  write `source: { type: http }`
+",
+    );
+}
+
+#[test]
+fn generators() {
+    check(
+        r"streams:
+  a:
+    schema: { a: text, b: double, c: int, d: timestamp, e: json, f: double, g: double }
+    source:
+      type: generator
+      rate: 0
+      seed: -1
+      columns:
+        a: { uniform: [1, 2] }
+        b: { walk: { start: 5, step: 1, low: 0, high: 2 } }
+        c: { choise: [a] }
+        bb: now
+        f: { uniform: [1] }
+        g: { wave: { low: 3, high: 1, period: 10 } }
+",
+        r"
+t.yaml:6:13: `rate`: expected more than 0 and at most 1000000, found 0
+t.yaml:7:13: `seed`: expected a whole number from 0, found `-1`
+t.yaml:9:9: `columns`: nothing says what `e` gets
+  for example `e: { uniform: [0, 100] }`
+t.yaml:9:12: `a`: `uniform` makes no text
+  `uniform` fills columns of type `double`, `bigint`, `int`, `boolean`
+t.yaml:10:20: `walk`: `start` (5) is not between 0 and 2
+t.yaml:11:12: `c`: expected `now` or a map of `choice`, `uniform`, `walk`, `wave` or `sequence`, found a map
+  did you mean `choice`?
+t.yaml:12:9: `columns`: the stream has no column `bb`
+  did you mean `b`?
+t.yaml:13:23: `uniform`: expected a list of 2, found one of 1
+t.yaml:14:20: `wave`: the least (3) is more than the most (1)
+t.yaml:14:47: `period`: expected a duration such as `10s`, found `10`
+  a duration has a unit: `10ms`, `10s`, `10m`, `10h` or `10d`
+",
+    );
+    check(
+        r"streams:
+  a:
+    schema: { a: text, b: double, c: bigint }
+    source:
+      type: generator
+      rate: fast
+      columns: { a: later, b: { walk: { start: .nan, step: 0 } }, c: { sequence: 1e3 } }
+",
+        r"
+t.yaml:6:13: `rate`: expected a number, found `fast`
+t.yaml:7:21: `a`: expected `now` or a map of `choice`, `uniform`, `walk`, `wave` or `sequence`, found `later`
+t.yaml:7:39: `walk`: `low` is missing
+  `low:` the least
+t.yaml:7:39: `walk`: `high` is missing
+  `high:` the most
+t.yaml:7:48: `start`: expected a number, found `.nan`
+t.yaml:7:82: `sequence`: expected a whole number of 64 bits, found `1e3`
+",
+    );
+}
+
+#[test]
+fn event_time() {
+    check(
+        r"streams:
+  s:
+    source: { type: http }
+    schema: { a: text, v: double, ts: timestamp }
+    event_time: { column: tss }
+",
+        r"
+t.yaml:5:27: `column`: there is no column `tss`
+  did you mean `ts`?
+",
+    );
+    check(
+        r"streams:
+  s:
+    source: { type: http }
+    schema: { a: text, v: double, ts: timestamp }
+    event_time: { column: v, lateness: 5s }
+",
+        r"
+t.yaml:5:27: `column`: `v` is double, and an event's time is a timestamp
+  write `v: timestamp` under `schema:`
+t.yaml:5:30: unknown key `lateness` in `event_time`
+  write `max_lateness`
+",
+    );
+    check(
+        r"streams:
+  s:
+    source: { type: http }
+    schema: { a: text, v: double, ts: timestamp }
+    event_time: {}
+",
+        r"
+t.yaml:5:17: `event_time`: `column` is missing
+  `column:` the column of the event's time, a timestamp
+",
+    );
+}
+
+#[test]
+fn feeds() {
+    check(
+        r"feeds:
+  a: { sql: SELECT 1, delete_when: x > 1 }
+  b: { sql: SELECT 1, emit: final, refresh: 1s, key: [a, a], keep_rows: 0 }
+  c: { sql: SELECT 1, emit: finally, keep: 0s, max_groups: 2000000000, query: x }
+",
+        r"
+t.yaml:2:36: `delete_when` removes keys, and this feed names none
+  add `key:` with the columns that name a row
+t.yaml:3:45: `refresh` has no effect with `emit: final`, which shows each window once
+  leave one of the two out
+t.yaml:3:58: `key`: `a` is named twice
+t.yaml:3:73: `keep_rows`: 0 is too little; the least is 1
+t.yaml:4:29: `emit`: expected one of `changes`, `final`, found `finally`
+  did you mean `final`?
+t.yaml:4:44: `keep`: 0s is too little; the least is 1ms
+t.yaml:4:60: `max_groups`: 2000000000 is too much; the most is 1000000000
+t.yaml:4:72: unknown key `query` in feed `c`
+  write `sql`
+",
+    );
+}
+
+#[test]
+fn panels() {
+    check(
+        r"feeds:
+  f: { sql: SELECT 1 }
+dashboards:
+  d:
+    panels:
+      - { feed: ff, type: table, span: 13 }
+      - { feed: banana, type: line, x: [a], y: {}, series: '' }
+      - { feed: f, type: lines }
+      - { feed: f, type: line, x: a, y: [b, b], unit: , span: 0 }
+      - { feed: f, type: table, columns: a }
+",
+        r"
+t.yaml:6:17: `feed`: there is no feed `ff`
+  did you mean `f`?
+t.yaml:6:40: `span`: 13 is too much; the most is 12
+t.yaml:7:17: `feed`: there is no feed `banana`
+  the feeds are `f`
+t.yaml:7:40: `x`: expected a name, found a list
+t.yaml:7:48: `y`: expected a list, found a map
+t.yaml:7:60: `series`: expected a name, found an empty text
+  a name has 1 to 64 letters a to z, digits and `_`, and no digit first
+t.yaml:8:26: `type`: expected `line` or `table`, found `lines`
+  did you mean `line`?
+t.yaml:9:45: `y`: `b` is named twice
+t.yaml:9:53: `unit`: expected a text, found nothing
+t.yaml:9:63: `span`: 0 is too little; the least is 1
+t.yaml:10:42: `columns`: expected a list, found `a`
+  write `[a]`
+",
+    );
+    check(
+        r"feeds:
+  load: { sql: }
+dashboards: { d: { panels: [{ feed: load, type: table }] } }
+",
+        r"
+t.yaml:2:14: `sql`: expected SQL, found nothing
+",
+    );
+    check(
+        r"dashboards: { d: { panels: [{ feed: load, type: table }] } }
+",
+        r"
+t.yaml:1:37: `feed`: there is no feed `load`
+  there are no feeds
+",
+    );
+}
+
+#[test]
+fn listen_and_origins() {
+    check(
+        r"listen: 0.0.0.0:8080
+cors: ['*', https://a.org/, http://A.org, https://a.org:443, a.org, 'https://']
+",
+        r"
+t.yaml:1:9: `listen`: `0.0.0.0:8080` can be reached from other machines, and nothing here asks who calls
+  listen on 127.0.0.1, or write `insecure: true` where a proxy or a private network keeps strangers out
+t.yaml:2:8: `cors`: expected an origin such as `https://example.org`, found `*`
+  name each origin in full; there is no wildcard
+t.yaml:2:13: `cors`: expected an origin such as `https://example.org`, found `https://a.org/`
+  an origin ends with its host and port: no path, no `/` at the end
+t.yaml:2:29: `cors`: expected an origin such as `https://example.org`, found `http://A.org`
+  browsers send origins in small letters
+t.yaml:2:43: `cors`: expected an origin such as `https://example.org`, found `https://a.org:443`
+  browsers leave out the port that is usual for the scheme
+t.yaml:2:62: `cors`: expected an origin such as `https://example.org`, found `a.org`
+  write the scheme too: `https://example.org`
+t.yaml:2:69: `cors`: expected an origin such as `https://example.org`, found `https://`
+  write the scheme too: `https://example.org`
+",
+    );
+    check(
+        r"listen: 8080
+",
+        r"
+t.yaml:1:9: `listen`: expected an IP address and a port, found `8080`
+  write `127.0.0.1:8080` for this machine alone, `0.0.0.0:8080` for all addresses of this machine
+",
+    );
+    check(
+        r"listen: example.org:80
+",
+        r"
+t.yaml:1:9: `listen`: expected an IP address and a port, found `example.org:80`
+  write `127.0.0.1:80` for this machine alone, `0.0.0.0:80` for all addresses of this machine
+",
+    );
+    check(
+        r"listen: 127.0.0.1
+",
+        r"
+t.yaml:1:9: `listen`: expected an IP address and a port, found `127.0.0.1`
+  write `127.0.0.1:8080` for this machine alone, `0.0.0.0:8080` for all addresses of this machine
+",
+    );
+    check(
+        r"listen: '[::]:99999'
+",
+        r"
+t.yaml:1:9: `listen`: expected an IP address and a port, found `[::]:99999`
+  write `127.0.0.1:8080` for this machine alone, `0.0.0.0:8080` for all addresses of this machine
+",
+    );
+}
+
+#[test]
+fn limits_against_each_other() {
+    check(
+        r"limits: { max_body: 128MiB }
+",
+        r"
+t.yaml:1:21: `max_body` (128MiB) is more than `max_unpacked_body` (64MiB)
+  a plain body is its own unpacking
+",
+    );
+    check(
+        r"limits: { max_pending: 1MiB }
+",
+        r"
+t.yaml:1:24: `max_unpacked_body` (64MiB) is more than `max_pending` (1MiB)
+  a body that never fits among what is pending could never be accepted
+",
+    );
+    check(
+        r"limits: { max_record: 100MiB, max_unpacked_body: 32MiB }
+",
+        r"
+t.yaml:1:23: `max_record` (100MiB) is more than `max_unpacked_body` (32MiB)
+  a record comes in a body
+",
+    );
+}
