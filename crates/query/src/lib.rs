@@ -1,1 +1,41 @@
-//! query
+//! From SQL to queries that keep their answer up to date.
+//!
+//! A query is planned by DataFusion and split at its aggregate. Each tick runs the parts
+//! over what arrived, and says which rows of the feed changed:
+//!
+//! ```text
+//!   batch ─► pre ────────► aggregate ─────────────► post ───────────► changes of rows
+//!            filters,      groups of this tick,     HAVING,
+//!            projections   merged into their        arithmetic,
+//!                          state; by window         for touched groups
+//! ```
+//!
+//! # Layout
+//!
+//! - [`plan`]: SQL to a [`Plan`], or every reason why not
+//!   - `plan/sql`, `plan/window`, `plan/names`: what is refused in the text, and where it stands
+//!   - `plan/session`, `plan/split`: DataFusion, and its plan cut at the aggregate
+//!   - `plan/output`: the feed's columns and key
+//! - `stage`, `aggregate`, `wide_sum`: what a plan is made of, ready to run
+//! - `run`: a [`Query`] ticks: `run/stateless` without groups, `run/grouped` with them
+//! - `state`: where groups live between ticks, and how they are written
+//! - `watermark`: how far a stream's time has come
+//! - `letter`: rows that could not go on
+//!
+//! Pure (INV-10): time and input are passed in.
+
+mod aggregate;
+mod define;
+mod letter;
+mod plan;
+mod run;
+mod stage;
+mod state;
+mod watermark;
+mod wide_sum;
+
+pub use define::{Emit, FeedDef, Part, QueryError, StreamDef};
+pub use plan::{Plan, plan};
+pub use run::{Counters, Output, Query, Tick};
+pub use state::block::StateError;
+pub use watermark::{TimeOptions, Watermarks};

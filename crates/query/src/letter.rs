@@ -1,0 +1,96 @@
+//! Rows that could not go on, as dead letters (INV-6).
+
+use datafusion::arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType},
+    util::display::array_value_to_string,
+};
+use model::{DeadLetter, Reason, dead_letter::MAX_RAW, schema::is_json};
+
+/// Integers beyond this are text in JSON: JavaScript would round them.
+const EXACT: u64 = 1 << 53;
+
+/// A dead letter for a row of a batch. The feed's name is left to the engine, which
+/// knows it.
+pub(crate) fn letter(reason: Reason, message: String, batch: &RecordBatch, row: usize) -> DeadLetter {
+    let mut raw = row_json(batch, row);
+    if raw.len() > MAX_RAW {
+        let mut end = MAX_RAW;
+        while !raw.is_char_boundary(end) {
+            end -= 1;
+        }
+        raw.truncate(end);
+    }
+    DeadLetter { reason, feed: String::new(), message, raw: raw.into() }
+}
+
+/// A row as a JSON object; nulls are left out.
+fn row_json(batch: &RecordBatch, row: usize) -> String {
+    let mut json = String::from("{");
+    for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        if array.is_null(row) {
+            continue;
+        }
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json.push_str(&quoted(field.name()));
+        json.push(':');
+        match field.data_type() {
+            DataType::Utf8 if is_json(field) => json.push_str(array.as_string::<i32>().value(row)),
+            DataType::Utf8 => json.push_str(&quoted(array.as_string::<i32>().value(row))),
+            DataType::Int32 => json.push_str(&array.as_primitive::<Int32Type>().value(row).to_string()),
+            DataType::Int64 => {
+                let number = array.as_primitive::<Int64Type>().value(row);
+                let text = number.to_string();
+                json.push_str(&if number.unsigned_abs() > EXACT { quoted(&text) } else { text });
+            }
+            DataType::Float64 => {
+                let number = array.as_primitive::<Float64Type>().value(row);
+                json.push_str(&serde_json::to_string(&number).unwrap_or_else(|_| "null".to_owned()));
+            }
+            DataType::Boolean => json.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+            DataType::Timestamp(TimeUnit::Millisecond, None) => {
+                json.push_str(&array.as_primitive::<TimestampMillisecondType>().value(row).to_string());
+            }
+            _ => json.push_str(&quoted(&array_value_to_string(array, row).unwrap_or_default())),
+        }
+    }
+    json.push('}');
+    json
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+    use model::{Column, Schema};
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_json_and_a_long_one_is_cut_between_characters() {
+        let schema = Schema::new(vec![
+            Column::new("text", model::DataType::Text),
+            Column::new("big", model::DataType::BigInt),
+            Column::new("nan", model::DataType::Double),
+            Column::new("doc", model::DataType::Json),
+        ]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("a\"b".to_owned()), Some("é".repeat(5000))])),
+            Arc::new(Int64Array::from(vec![Some(i64::MAX), None])),
+            Arc::new(Float64Array::from(vec![f64::NAN, 0.5])),
+            Arc::new(StringArray::from(vec![Some("{\"x\":1}"), None])),
+        ];
+        let batch = RecordBatch::try_new(schema.to_arrow(), columns).unwrap();
+        let raw = letter(Reason::Late, String::new(), &batch, 0).raw;
+        assert_eq!(raw, r#"{"text":"a\"b","big":"9223372036854775807","nan":null,"doc":{"x":1}}"#);
+        let raw = letter(Reason::Late, String::new(), &batch, 1).raw;
+        assert!(raw.len() <= MAX_RAW && raw.len() > MAX_RAW - 4 && std::str::from_utf8(&raw).is_ok());
+    }
+}

@@ -1,0 +1,66 @@
+//! DataFusion, set up for planning alone.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use datafusion::{
+    catalog::TableProvider,
+    common::{Result, TableReference, internal_err},
+    datasource::empty::EmptyTable,
+    execution::{SessionStateBuilder, context::SessionContext, session_state::SessionState},
+    logical_expr::LogicalPlan,
+    optimizer::{
+        OptimizerRule, eliminate_filter::EliminateFilter, optimize_projections::OptimizeProjections,
+        push_down_filter::PushDownFilter, simplify_expressions::SimplifyExpressions,
+    },
+    prelude::SessionConfig,
+    sql::{parser::Statement as DfStatement, sqlparser::ast::Statement},
+};
+
+/// The major version of DataFusion. It decides what states look like.
+pub(crate) const DATAFUSION: &str = "55";
+
+/// A session with every function and no table.
+///
+/// The rules are those that keep a plan a chain of filters, projections and one
+/// aggregate; others would turn it into something that cannot be split.
+pub(crate) fn session() -> SessionState {
+    let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    // Text is Utf8 in every batch; views would be cast back and forth.
+    options.sql_parser.map_string_types_to_utf8view = false;
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(EliminateFilter::new()),
+        Arc::new(PushDownFilter::new()),
+        Arc::new(OptimizeProjections::new()),
+    ];
+    SessionStateBuilder::new().with_config(config).with_default_features().with_optimizer_rules(rules).build()
+}
+
+/// Plans a statement over one table, and optimises it.
+pub(crate) fn optimized(
+    state: &SessionState,
+    statement: Statement,
+    table: &str,
+    schema: datafusion::arrow::datatypes::SchemaRef,
+) -> Result<LogicalPlan> {
+    let context = SessionContext::new_with_state(state.clone());
+    let provider: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema));
+    context.register_table(TableReference::bare(table), provider)?;
+    let plan = ready(context.state().statement_to_plan(DfStatement::Statement(Box::new(statement))))??;
+    state.optimize(&plan)
+}
+
+/// The result of a future that never waits: planning is async in its signature alone.
+fn ready<T>(future: impl Future<Output = T>) -> Result<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Ok(value),
+        Poll::Pending => internal_err!("planning waited for something"),
+    }
+}
