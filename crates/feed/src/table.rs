@@ -1,0 +1,263 @@
+//! Slots, the chunks that hold their rows, and the index from key to slot.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use model::Column;
+
+use crate::{
+    chunk::{Bits, Chunk, SLOTS},
+    hash::KeyHasher,
+    order::Metas,
+    source::Source,
+};
+
+/// Below this capacity the index is not worth shrinking.
+const SMALL_INDEX: usize = 4096;
+
+/// The chunk of a slot, and its place there.
+#[inline]
+pub(crate) fn place(slot: u32) -> (usize, usize) {
+    (slot as usize / SLOTS, slot as usize % SLOTS)
+}
+
+/// Rows and tombstones by slot and by key. A slot is *used* while it holds either.
+pub(crate) struct Table {
+    pub columns: Box<[Column]>,
+    key_len: usize,
+    pub chunks: Vec<Arc<Chunk>>,
+    pub metas: Metas,
+    /// Used slots, by chunk.
+    pub used: Vec<Bits>,
+    /// No chunk before this one has a slot to spare. New rows take the first free slot:
+    /// the choice survives a restart, and the last chunks come free when rows go.
+    first_free: usize,
+    /// From key to slot. It holds slots alone; keys are compared where they stand.
+    index: HashTable<u32>,
+    /// How many slots the index was made for.
+    index_room: usize,
+    hasher: KeyHasher,
+    /// Chunks that changed since the last checkpoint.
+    pub dirty: Vec<bool>,
+    /// How many chunks were copied because a snapshot held them.
+    pub copied: u64,
+}
+
+impl Table {
+    pub(crate) fn new(columns: &[Column], key_len: usize) -> Self {
+        Self {
+            columns: columns.into(),
+            key_len,
+            chunks: Vec::new(),
+            metas: Metas::default(),
+            used: Vec::new(),
+            first_free: 0,
+            index: HashTable::new(),
+            index_room: 0,
+            hasher: KeyHasher::default(),
+            dirty: Vec::new(),
+            copied: 0,
+        }
+    }
+
+    /// Rows and tombstones.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(crate) fn is_live(&self, slot: u32) -> bool {
+        let (chunk, at) = place(slot);
+        self.chunks[chunk].live.get(at)
+    }
+
+    /// The hashes of the keys of a batch.
+    pub(crate) fn hash(&self, keys: &[Source<'_>], rows: usize, hashes: &mut Vec<u64>) {
+        self.hasher.batch(keys, rows, hashes);
+    }
+
+    /// The slot of the key in `row`.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, keys: &[Source<'_>], row: usize) -> Option<u32> {
+        let equals = |slot: &u32| {
+            let (chunk, at) = place(*slot);
+            let columns = &self.chunks[chunk].columns;
+            keys[..self.key_len].iter().zip(columns).all(|(key, column)| column.equals(at, key, row))
+        };
+        self.index.find(hash, equals).copied()
+    }
+
+    /// Takes a free slot for a live row with a new key.
+    pub(crate) fn insert(&mut self, hash: u64, sources: &[Source<'_>], row: usize) -> u32 {
+        let slot = self.take_slot();
+        let (chunk, at) = place(slot);
+        let chunk = self.chunk_mut(chunk);
+        chunk.live.set(at, true);
+        for (column, source) in chunk.columns.iter_mut().zip(sources) {
+            column.set(at, source, row);
+        }
+        self.enter(hash, slot);
+        slot
+    }
+
+    /// Whether the slot's row equals `row`.
+    #[inline]
+    pub(crate) fn equals(&self, slot: u32, sources: &[Source<'_>], row: usize) -> bool {
+        let (chunk, at) = place(slot);
+        let columns = &self.chunks[chunk].columns[self.key_len..];
+        columns.iter().zip(&sources[self.key_len..]).all(|(column, source)| column.equals(at, source, row))
+    }
+
+    /// Replaces the row of a key that has a slot, or puts one over its tombstone.
+    pub(crate) fn replace(&mut self, slot: u32, sources: &[Source<'_>], row: usize) {
+        let (key_len, (chunk, at)) = (self.key_len, place(slot));
+        let chunk = self.chunk_mut(chunk);
+        chunk.live.set(at, true);
+        for (column, source) in chunk.columns[key_len..].iter_mut().zip(&sources[key_len..]) {
+            column.set(at, source, row);
+        }
+    }
+
+    /// Makes a tombstone of a live row: only its key is left.
+    pub(crate) fn bury(&mut self, slot: u32) {
+        let (key_len, (chunk, at)) = (self.key_len, place(slot));
+        let chunk = self.chunk_mut(chunk);
+        chunk.live.set(at, false);
+        for column in &mut chunk.columns[key_len..] {
+            column.clear(at);
+        }
+    }
+
+    /// Frees the slot of a tombstone.
+    pub(crate) fn release(&mut self, slot: u32) {
+        let (chunk, at) = place(slot);
+        let hash = hash_of(&self.hasher, &self.chunks, self.key_len, slot);
+        if let Ok(entry) = self.index.find_entry(hash, |s| *s == slot) {
+            entry.remove();
+        }
+        self.used[chunk].set(at, false);
+        self.first_free = self.first_free.min(chunk);
+        if self.used[chunk].is_empty() {
+            self.dirty[chunk] = true;
+            self.chunks[chunk] = Arc::new(Chunk::vacant());
+            self.metas.vacate(chunk);
+            return;
+        }
+        for column in &mut self.chunk_mut(chunk).columns {
+            column.clear(at);
+        }
+    }
+
+    /// Gives back chunks at the end that hold nothing, and an index far too large.
+    pub(crate) fn shrink(&mut self) {
+        while self.used.last().is_some_and(Bits::is_empty) {
+            self.chunks.pop();
+            self.metas.pop();
+            self.used.pop();
+            self.dirty.pop();
+        }
+        self.first_free = self.first_free.min(self.chunks.len());
+        if self.index_room > SMALL_INDEX && self.index.len() < self.index_room / 8 {
+            self.reindex(self.index.len() * 2);
+        }
+    }
+
+    /// Notes that a chunk must be written to the next checkpoint.
+    #[inline]
+    pub(crate) fn mark(&mut self, slot: u32) {
+        self.dirty[place(slot).0] = true;
+    }
+
+    fn chunk_mut(&mut self, chunk: usize) -> &mut Chunk {
+        self.dirty[chunk] = true;
+        let shared = &mut self.chunks[chunk];
+        if Arc::strong_count(shared) > 1 {
+            self.copied += 1;
+        }
+        Arc::make_mut(shared)
+    }
+
+    fn take_slot(&mut self) -> u32 {
+        let (chunk, at) = loop {
+            match self.used.get(self.first_free).map(Bits::first_unset) {
+                Some(Some(at)) => break (self.first_free, at),
+                Some(None) => self.first_free += 1,
+                None => self.push_chunk(Chunk::vacant(), Bits::default()),
+            }
+        };
+        if self.used[chunk].is_empty() {
+            self.chunks[chunk] = Arc::new(Chunk::new(&self.columns));
+            self.metas.fill(chunk);
+        }
+        self.used[chunk].set(at, true);
+        (chunk * SLOTS + at) as u32
+    }
+
+    /// Adds a chunk behind the others.
+    pub(crate) fn push_chunk(&mut self, chunk: Chunk, used: Bits) {
+        self.metas.push_vacant();
+        if !used.is_empty() {
+            self.metas.fill(self.chunks.len());
+        }
+        self.chunks.push(Arc::new(chunk));
+        self.used.push(used);
+        self.dirty.push(false);
+    }
+
+    /// Enters a slot that is used already.
+    fn enter(&mut self, hash: u64, slot: u32) {
+        if self.index.len() < self.index.capacity() {
+            let (hasher, chunks, key_len) = (&self.hasher, &self.chunks, self.key_len);
+            self.index.insert_unique(hash, slot, |slot| hash_of(hasher, chunks, key_len, *slot));
+            return;
+        }
+        // Removed entries take room too. While they are most of it, the same size will do.
+        let crowded = self.index.len() >= self.index_room / 2;
+        self.reindex(if crowded { self.index_room + 1 } else { self.index_room });
+    }
+
+    /// Makes the index anew, with all used slots. They are taken in order, so that keys are
+    /// read as they stand in memory; growing in place would read them at random.
+    fn reindex(&mut self, capacity: usize) {
+        let mut index = HashTable::with_capacity(capacity);
+        self.index_room = index.capacity();
+        let hash = |slot: &u32| hash_of(&self.hasher, &self.chunks, self.key_len, *slot);
+        for slot in used_slots(&self.used) {
+            index.insert_unique(hash(&slot), slot, hash);
+        }
+        self.index = index;
+    }
+
+    /// Makes the index of slots that were restored; `false` if two of them have one key.
+    pub(crate) fn index_restored(&mut self) -> bool {
+        let slots = self.used.iter().map(Bits::count).sum();
+        let mut index = HashTable::with_capacity(slots);
+        self.index_room = index.capacity();
+        let hash = |slot: &u32| hash_of(&self.hasher, &self.chunks, self.key_len, *slot);
+        for slot in used_slots(&self.used) {
+            let (chunk, at) = place(slot);
+            let keys = &self.chunks[chunk].columns[..self.key_len];
+            let equals = |other: &u32| {
+                let (chunk, other) = place(*other);
+                keys.iter().zip(&self.chunks[chunk].columns).all(|(a, b)| a.same(at, b, other))
+            };
+            let hashed = hash(&slot);
+            if index.find(hashed, equals).is_some() {
+                return false;
+            }
+            index.insert_unique(hashed, slot, hash);
+        }
+        self.index = index;
+        true
+    }
+}
+
+#[inline]
+fn hash_of(hasher: &KeyHasher, chunks: &[Arc<Chunk>], key_len: usize, slot: u32) -> u64 {
+    let (chunk, at) = place(slot);
+    hasher.slot(&chunks[chunk], key_len, at)
+}
+
+/// All used slots, rising.
+pub(crate) fn used_slots(used: &[Bits]) -> impl Iterator<Item = u32> {
+    used.iter().enumerate().flat_map(|(chunk, used)| used.iter().map(move |at| (chunk * SLOTS + at) as u32))
+}
