@@ -1,1 +1,24 @@
-//! sources
+//! Where events come from: bytes to columns, files, and seeded random data.
+//!
+//! # Layout
+//!
+//! - [`decode`]: bytes of JSON, NDJSON and CSV to record batches in a stream's schema
+//! - [`mod@unpack`]: `Content-Encoding`, bounded
+//! - [`row`]: a row of a batch as JSON, for dead letters
+//! - [`replay`]: what a source that can be read again promises
+//! - [`mod@file`]: NDJSON and CSV files, once or followed as they grow
+//! - [`generator`]: seeded random events
+
+pub mod decode;
+pub mod file;
+pub mod generator;
+pub mod replay;
+pub mod row;
+pub mod unpack;
+
+pub use decode::{Decoded, Decoder, Format, Limits, Rejection};
+pub use file::FileSource;
+pub use generator::Generator;
+pub use replay::{Read, Replayable, SourceError};
+pub use row::row_as_json;
+pub use unpack::{Encoding, UnpackError, unpack};

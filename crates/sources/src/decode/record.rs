@@ -1,0 +1,137 @@
+//! One JSON record, the careful way: by `serde_json`, with a message for every fault.
+//!
+//! It decides what is right. The scan of [`super::scan`] takes what it can prove to mean
+//! the same, and leaves everything else to this.
+
+use std::{collections::HashMap, fmt};
+
+use model::Reason;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{
+    columns::Column,
+    text::depth,
+    value::{Fault, not_an_object, push_json, without_place},
+};
+
+/// Which columns a record's fields fill.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// A field's number by its name.
+    numbers: HashMap<String, usize>,
+    /// For each column, the number of its field. Several columns may read one field.
+    of_column: Vec<usize>,
+}
+
+impl Fields {
+    pub fn new(columns: &[Column]) -> Self {
+        let mut numbers = HashMap::new();
+        let of_column = columns
+            .iter()
+            .map(|column| {
+                let next = numbers.len();
+                *numbers.entry(column.from.clone()).or_insert(next)
+            })
+            .collect();
+        Self { numbers, of_column }
+    }
+
+    /// Whether each column has a field of its own.
+    pub fn are_distinct(&self) -> bool {
+        self.numbers.len() == self.of_column.len()
+    }
+}
+
+/// Appends one record as a row. After a fault the columns may hold a part of the row.
+///
+/// `record` is one JSON text without blanks around it, at most as long as allowed.
+pub(super) fn push_record(
+    columns: &mut [Column],
+    fields: &Fields,
+    max_depth: usize,
+    record: &[u8],
+) -> Result<(), Fault> {
+    let text = std::str::from_utf8(record)
+        .map_err(|e| Fault::malformed(format!("not valid UTF-8 at byte {} of the record", e.valid_up_to())))?;
+    if depth(record) > max_depth {
+        return Err(Fault::malformed(format!("nested deeper than {max_depth} levels")));
+    }
+    let malformed = |e: &serde_json::Error| Fault::new(Reason::Malformed, message(text, e));
+    if !text.starts_with('{') {
+        let raw: &RawValue = serde_json::from_str(text).map_err(|e| malformed(&e))?;
+        return Err(not_an_object(raw.get()));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let values = Object(fields).deserialize(&mut deserializer).map_err(|e| malformed(&e))?;
+    deserializer.end().map_err(|e| malformed(&e))?;
+    for (column, &field) in columns.iter_mut().zip(&fields.of_column) {
+        push_json(column, values[field])?;
+    }
+    Ok(())
+}
+
+fn message(text: &str, error: &serde_json::Error) -> String {
+    let at = error.column().saturating_sub(1);
+    let around = text.as_bytes().get(at.saturating_sub(1)..).unwrap_or_default();
+    let not_a_number = [&b"NaN"[..], b"Infinity"]
+        .iter()
+        .any(|name| around.starts_with(name) || around.get(1..).is_some_and(|a| a.starts_with(name)));
+    let hint = if not_a_number { "; NaN and infinities are not JSON, send null" } else { "" };
+    format!("not JSON at column {}: {}{hint}", error.column(), without_place(error))
+}
+
+/// Reads an object into one raw value for each field; the last of equal names wins.
+struct Object<'f>(&'f Fields);
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = Vec<Option<&'de RawValue>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Vec<Option<&'de RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = vec![None; self.0.numbers.len()];
+        while let Some(field) = map.next_key_seed(Name(self.0))? {
+            match field {
+                Some(number) => values[number] = Some(map.next_value()?),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// Reads a field's name, escapes and all, into its number.
+struct Name<'f>(&'f Fields);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.numbers.get(name).copied())
+    }
+}

@@ -1,0 +1,84 @@
+//! Times: RFC 3339 text and milliseconds to milliseconds within the years 0001 to 9999.
+
+use jiff::{civil::DateTime, fmt::temporal::Pieces};
+
+/// 0001-01-01T00:00:00Z in milliseconds since 1970.
+const EARLIEST: i64 = -62_135_596_800_000;
+/// 9999-12-31T23:59:59.999Z in milliseconds since 1970.
+const LATEST: i64 = 253_402_300_799_999;
+
+/// Why something is no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeError {
+    /// Text of another form.
+    Text,
+    /// Outside of the years 0001 to 9999.
+    Range,
+}
+
+/// Milliseconds, if they are within the years that can be written in RFC 3339.
+#[inline]
+pub(super) fn checked(millis: i64) -> Result<i64, TimeError> {
+    if (EARLIEST..=LATEST).contains(&millis) { Ok(millis) } else { Err(TimeError::Range) }
+}
+
+/// RFC 3339 text; what is finer than a millisecond is cut towards the past.
+///
+/// By its pieces, because `jiff::Timestamp` ends 26 hours before the year 9999 does, and
+/// the last second of that year is what many programs write for "for ever".
+pub(super) fn parse(text: &str) -> Result<i64, TimeError> {
+    let pieces = Pieces::parse(text).ok();
+    match pieces.and_then(|p| Some((p.date(), p.time()?, p.to_numeric_offset()?))) {
+        Some((date, time, offset)) => {
+            let since_1970 = date.to_datetime(time).duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+            let nanos = since_1970.as_nanos() - i128::from(offset.seconds()) * 1_000_000_000;
+            checked(i64::try_from(nanos.div_euclid(1_000_000)).map_err(|_| TimeError::Range)?)
+        }
+        None if has_long_year(text) => Err(TimeError::Range),
+        None => Err(TimeError::Text),
+    }
+}
+
+/// Whether the text starts like a date whose year has more than four digits.
+fn has_long_year(text: &str) -> bool {
+    let digits = text.trim_start_matches(['+', '-']);
+    let year = digits.len() - digits.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let rest = &digits.as_bytes()[year..];
+    year > 4 && matches!(rest, [b'-', a, b, b'-', ..] if a.is_ascii_digit() && b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_3339_is_read_with_its_offset() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Ok(0)),
+            ("2023-11-14T22:13:20.123456Z", Ok(1_700_000_000_123)),
+            ("2023-11-14T23:13:20+01:00", Ok(1_700_000_000_000)),
+            ("1969-12-31T23:59:59.9995Z", Ok(-1)),
+            ("0001-01-01T00:00:00Z", Ok(EARLIEST)),
+            ("9999-12-31T23:59:59.999Z", Ok(LATEST)),
+            ("0000-12-31T23:59:59Z", Err(TimeError::Range)),
+            ("+294000-01-01T00:00:00Z", Err(TimeError::Range)),
+            ("294000-01-01T00:00:00Z", Err(TimeError::Range)),
+            ("0001-01-01T00:00:00+00:01", Err(TimeError::Range)),
+            ("9999-12-31T23:59:59-01:00", Err(TimeError::Range)),
+            ("2023-11-14", Err(TimeError::Text)),
+            ("2023-11-14T22:13:20", Err(TimeError::Text)),
+            ("2023-02-30T00:00:00Z", Err(TimeError::Text)),
+            ("yesterday", Err(TimeError::Text)),
+            ("", Err(TimeError::Text)),
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn years_beyond_four_digits_are_out_of_range() {
+        assert_eq!(checked(LATEST + 1), Err(TimeError::Range));
+        assert_eq!(checked(EARLIEST - 1), Err(TimeError::Range));
+        assert_eq!(checked(-1), Ok(-1));
+    }
+}

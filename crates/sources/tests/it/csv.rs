@@ -1,0 +1,80 @@
+//! CSV by RFC 4180.
+
+use config::StreamColumn;
+use model::{DataType, Reason};
+use sources::{Decoder, Format, Limits};
+
+use super::{column, decode, decoder, rejection, rejections, rows};
+
+#[test]
+fn the_header_names_the_fields_in_any_order() {
+    let input = b"ts,ignored,metric,value\r\n17,x,\"a, \"\"b\"\"\nc\",1.5\r\n\r\n18,,,\r\n";
+    let decoded = decode(Format::Csv, input);
+    assert_eq!(
+        rows(&decoded.batches),
+        [r#"{"metric":"a, \"b\"\nc","value":1.5,"ts":17}"#, r#"{"metric":null,"value":null,"ts":18}"#]
+    );
+}
+
+#[test]
+fn every_type_is_read_from_text() {
+    let columns: Vec<StreamColumn> = DataType::ALL.iter().map(|t| column(t.name(), *t)).collect();
+    let input = concat!(
+        "text,bigint,int,double,boolean,timestamp,json\n",
+        "007,007,-2.0,+1e3,True,2023-11-14T22:13:20Z,\"{\"\"a\"\": 1}\"\n",
+        "x, 1 , 2 , .5 ,false,1,1\n",
+        "x,1.5,2,1,false,1,1\n",
+        "x,1,2,1,maybe,1,1\n",
+        "x,1,2,1,,1,{\n",
+    );
+    let decoded = Decoder::new(&columns, None, Limits::default()).decode(Format::Csv, input.as_bytes());
+    assert_eq!(
+        rows(&decoded.batches),
+        [
+            r#"{"text":"007","bigint":7,"int":-2,"double":1000.0,"boolean":true,"timestamp":1700000000000,"json":{"a":1}}"#
+        ]
+    );
+    assert_eq!(
+        rejections(&decoded),
+        [
+            (1, Reason::WrongType, "field \"double\": expected double, found text \" .5 \""),
+            (2, Reason::WrongType, "field \"bigint\": expected bigint, found number 1.5"),
+            (3, Reason::WrongType, "field \"boolean\": expected boolean, found text \"maybe\""),
+            (4, Reason::Malformed, "field \"json\": not JSON: EOF while parsing an object"),
+        ]
+    );
+}
+
+#[test]
+fn a_record_of_another_length_is_refused() {
+    let decoded = decode(Format::Csv, b"metric,value,ts\na,1\na,1,17,9\na,1.5,17");
+    assert_eq!(
+        rejections(&decoded),
+        [
+            (0, Reason::Malformed, "the record has 2 fields, the header names 3"),
+            (1, Reason::Malformed, "the record has 4 fields, the header names 3"),
+        ]
+    );
+    assert_eq!(decoded.accepted, 1);
+    assert_eq!(decoded.rejected[0].letter.raw, "a,1");
+}
+
+#[test]
+fn a_header_that_lacks_what_records_need_refuses_the_input() {
+    let decoded = decode(Format::Csv, b"metric,value\na,1\n");
+    let expected = "the header line lacks \"ts\", which every record needs; it names metric, value";
+    assert_eq!((rejection(&decoded), decoded.total), ((Reason::Malformed, expected), 1));
+    let twice = decode(Format::Csv, b"ts,ts\n1,2\n");
+    assert_eq!(rejection(&twice).1, "the header line names \"ts\" twice");
+    assert!(rejection(&decode(Format::Csv, b"")).1.starts_with("expected a header line"));
+}
+
+#[test]
+fn a_header_given_once_serves_inputs_without_one() {
+    let mut decoder = decoder();
+    decoder.csv_header(b"ts,metric").expect("a header");
+    for input in ["1,a\n", "2,b"] {
+        assert_eq!(decoder.decode(Format::Csv, input.as_bytes()).accepted, 1);
+    }
+    assert!(decoder.csv_header(b"metric\n").is_err());
+}
