@@ -1,1 +1,200 @@
-//! engine
+//! The tick loop: sources in, queries, checkpoints, feeds out.
+//!
+//! ```text
+//!   posts ──┐                                        ┌─► shards (a box each)
+//!   files ──┼─► journal ──ticks──► runner ──changes──┤
+//!   …     ──┘   owns the log       owns queries,     └─► readers (changes_since)
+//!                                  feeds  │
+//!                                         └─blocks─► checkpoint writer, owns the state
+//! ```
+//!
+//! Three threads, each the only owner of what it works on; data flows one way, and
+//! nothing is locked across a tick.
+//!
+//! # Layout
+//!
+//! - [`plan`]: from a configuration to planned feeds
+//! - `journal`: what arrives becomes durable, and part of a tick
+//! - `cut`, `clock`: what makes a tick
+//! - `core`: one tick over all streams and feeds (pure)
+//! - `runner`: the engine's thread
+//! - `inbox`: how shards hear of changes
+//! - `checkpoint`, `recover`: state out, state in
+//! - `pump`: threads that read sources
+//! - `handle`: what the outside holds
+
+mod checkpoint;
+mod clock;
+mod core;
+mod cut;
+mod handle;
+mod inbox;
+mod journal;
+pub mod plan;
+mod pump;
+mod recover;
+mod runner;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64},
+    },
+    thread::JoinHandle,
+};
+
+use config::{Config, Source};
+use crossbeam_channel::{bounded, unbounded};
+use query::Plan;
+use tokio::sync::Semaphore;
+
+pub use handle::{Append, AppendError, Appended, FeedStatus, Handle, IdempotencyKey, Status, Stopped, StreamStatus};
+pub use inbox::{Delivery, Inbox};
+
+use crate::{
+    clock::{Clock, Reading},
+    journal::{Input, Journal, JournalStream},
+    plan::{millis, stream_schema},
+    recover::Recovered,
+    runner::Runner,
+};
+
+/// How many ticks the engine may be behind the journal.
+const TICKS_AHEAD: usize = 2;
+
+/// Why an engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened or read.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// A source cannot be opened, or no longer holds what the last start read.
+    #[error(transparent)]
+    Source(#[from] sources::SourceError),
+    /// Kept state cannot be read.
+    #[error(
+        "the state of `{0}` cannot be read: {1}; move the data directory away, or remove state.sqlite to rebuild from the log"
+    )]
+    State(String, String),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A running engine.
+pub struct Engine {
+    handle: Handle,
+    stop: Arc<AtomicBool>,
+    pumps: Vec<JoinHandle<()>>,
+    journal: JoinHandle<store::Log>,
+    runner: JoinHandle<()>,
+    /// What was rebuilt or starts empty, for a person.
+    pub notes: Vec<String>,
+}
+
+impl Engine {
+    /// Recovers what the last run left and starts all threads. Returns when every feed
+    /// stands where the last cut left it.
+    pub fn start(config: &Config, plans: &[Plan], opened: store::Opened) -> Result<Self, StartError> {
+        let store::Opened { mut log, mut state, start } = opened;
+        let mut sources =
+            config.streams.iter().map(|s| pump::open(s, &config.limits)).collect::<Result<Vec<_>, _>>()?;
+        let Recovered { core, positions, drop_owners, notes } =
+            recover::recover(config, plans, &mut log, &mut state, &start, &mut sources)?;
+
+        let status = Arc::new(Status {
+            epoch: start.epoch,
+            views: core.feeds.iter().map(core::FeedState::view).collect(),
+            feeds: config.feeds.iter().map(|_| FeedStatus::default()).collect(),
+            streams: config.streams.iter().map(|_| StreamStatus::default()).collect(),
+            tick: AtomicU64::new(core.tick),
+            failing: AtomicBool::new(false),
+        });
+        let (inputs_tx, inputs) = unbounded();
+        let (requests_tx, requests) = unbounded();
+        let (ticks_tx, ticks) = bounded(TICKS_AHEAD);
+        let due = Arc::new(AtomicI64::new(i64::MAX));
+        let checkpointed = Arc::new(AtomicU64::new(core.tick));
+        let max_permits = Handle::permits_for(config.limits.max_pending);
+        let handle = Handle {
+            inputs: inputs_tx,
+            requests: requests_tx,
+            room: Arc::new(Semaphore::new(max_permits as usize)),
+            max_permits,
+            status: status.clone(),
+        };
+        let last = Reading { clock: core.reading.clock.max(start.clock), elapsed: core.reading.elapsed };
+        let journal = Journal {
+            log,
+            clock: Clock::resume(last),
+            last_tick: core.tick,
+            streams: config
+                .streams
+                .iter()
+                .zip(&positions)
+                .map(|(stream, position)| JournalStream {
+                    name: stream.name.clone(),
+                    schema: stream_schema(stream).to_arrow(),
+                    max_age_ms: millis(stream.retention),
+                    max_bytes: stream.retention_bytes,
+                    cut: cut::StreamCut {
+                        position: position.clone(),
+                        caught_up: !matches!(stream.source, Source::File(_)),
+                    },
+                })
+                .collect(),
+            inputs,
+            ticks: ticks_tx,
+            due: due.clone(),
+            checkpointed: checkpointed.clone(),
+            status: status.clone(),
+        };
+        let writer = checkpoint::Writer::start(state, checkpointed)?;
+        let runner = Runner { core, positions, ticks, requests, due, writer, drop_owners, status };
+        let spawn = std::thread::Builder::new;
+        let runner = spawn().name("engine".to_owned()).spawn(move || runner.run())?;
+        let journal = spawn().name("journal".to_owned()).spawn(move || journal.run())?;
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut pumps = Vec::new();
+        for (index, (stream, source)) in config.streams.iter().zip(sources).enumerate() {
+            if let Some(source) = source {
+                pumps.push(pump::start_reading(index, &stream.name, source, handle.clone(), stop.clone())?);
+            }
+            if let Source::Generator(options) = &stream.source {
+                let clock = Clock::resume(last);
+                pumps.push(pump::start_generating(index, stream, options, clock, handle.clone(), stop.clone())?);
+            }
+        }
+        Ok(Self { handle, stop, pumps, journal, runner, notes })
+    }
+
+    /// What writers and readers hold.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Finishes what has arrived, writes the last checkpoint and closes the store.
+    /// Blocks until all is on disk.
+    pub fn stop(self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        // A pump that waits for room wakes when the journal has taken its last read.
+        let _ = self.handle.inputs.send(Input::Stop);
+        let log = self.journal.join();
+        if self.runner.join().is_err() {
+            tracing::error!("the engine's thread failed");
+        }
+        match log {
+            Ok(log) => {
+                if let Err(error) = log.shutdown() {
+                    tracing::warn!("{error}");
+                }
+            }
+            Err(_) => tracing::error!("the journal's thread failed"),
+        }
+        drop(self.handle);
+        for pump in self.pumps {
+            let _ = pump.join();
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What the outside holds of a running engine.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use crossbeam_channel::Sender;
+use feed::Changes;
+use model::{DeadLetter, Offset, ViewId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::{
+    inbox::{Inbox, Mailbox},
+    journal::Input,
+};
+
+/// How long an append waits for room before it is told to come again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The unit in which waiting bytes are counted.
+const PERMIT_BYTES: usize = 1024;
+
+/// Events to be made durable, and what was refused of them.
+#[derive(Debug)]
+pub struct Append {
+    /// The stream's index in the configuration.
+    pub stream: usize,
+    /// The events, in the stream's schema.
+    pub batches: Vec<RecordBatch>,
+    /// What was refused.
+    pub dead: Vec<DeadLetter>,
+    /// How much memory it holds, in bytes.
+    pub bytes: usize,
+    /// The request's `Idempotency-Key`.
+    pub key: Option<IdempotencyKey>,
+    /// What to answer a repetition with this key.
+    pub answer: Bytes,
+}
+
+/// A request's `Idempotency-Key` and the hash of its body.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    /// The key.
+    pub key: String,
+    /// The hash of the body as it came.
+    pub body_hash: [u8; 32],
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It is kept.
+    Done,
+    /// It was kept before: the answer of then.
+    Replayed(Bytes),
+}
+
+/// Why an append was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// More is waiting than `limits.max_pending` allows.
+    #[error("more events are waiting than the server may hold; come again")]
+    Busy,
+    /// The disk is full.
+    #[error("the disk is full")]
+    DiskFull,
+    /// A request with this key is under way.
+    #[error("a request with this Idempotency-Key is under way")]
+    InFlight,
+    /// The key was used with another body.
+    #[error("this Idempotency-Key was used with another body")]
+    Mismatch,
+    /// The engine is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The log failed otherwise.
+    #[error("the log failed: {0}")]
+    Failed(String),
+}
+
+/// The engine is stopping: it answers no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server is stopping")]
+pub struct Stopped;
+
+/// What readers ask of the engine's thread, which alone owns the feeds.
+pub(crate) enum Request {
+    ChangesSince { feed: usize, since: Option<Offset>, reply: oneshot::Sender<Changes> },
+    Join { mailbox: Arc<Mailbox>, reply: Sender<usize> },
+    Leave { shard: usize },
+    Follow { shard: usize, feed: usize, on: bool },
+    Refresh { shard: usize },
+}
+
+/// What a feed looks like from outside, read without asking the engine.
+#[derive(Debug, Default)]
+pub struct FeedStatus {
+    /// Rows now.
+    pub rows: AtomicU64,
+    /// The tick of the last change.
+    pub last_change: AtomicU64,
+    /// Groups of its query.
+    pub groups: AtomicU64,
+}
+
+/// What a stream looks like from outside.
+#[derive(Debug)]
+pub struct StreamStatus {
+    /// Events accepted since the start.
+    pub accepted: AtomicU64,
+    /// Records refused since the start.
+    pub refused: AtomicU64,
+    /// The watermark in milliseconds, `i64::MIN` while there is none.
+    pub watermark: AtomicI64,
+    /// Whether all that the source has is read.
+    pub caught_up: AtomicBool,
+    /// Whether the source will yield nothing more.
+    pub ended: AtomicBool,
+}
+
+impl Default for StreamStatus {
+    fn default() -> Self {
+        Self {
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            watermark: AtomicI64::new(i64::MIN),
+            caught_up: AtomicBool::new(true),
+            ended: AtomicBool::new(false),
+        }
+    }
+}
+
+/// What a running engine looks like from outside.
+#[derive(Debug)]
+pub struct Status {
+    /// The epoch of its cursors.
+    pub epoch: u32,
+    /// The view of each whole feed, in the configuration's order.
+    pub views: Vec<ViewId>,
+    /// Feeds, in the configuration's order.
+    pub feeds: Vec<FeedStatus>,
+    /// Streams, in the configuration's order.
+    pub streams: Vec<StreamStatus>,
+    /// The last tick.
+    pub tick: AtomicU64,
+    /// Whether the log could not be written at the last attempt.
+    pub failing: AtomicBool,
+}
+
+/// A running engine, for those who write events and read feeds. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) inputs: Sender<Input>,
+    pub(crate) requests: Sender<Request>,
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) max_permits: u32,
+    pub(crate) status: Arc<Status>,
+}
+
+impl Handle {
+    pub(crate) fn permits_for(bytes: usize) -> u32 {
+        u32::try_from(bytes / PERMIT_BYTES + 1).unwrap_or(u32::MAX)
+    }
+
+    /// Makes events durable. Waits while too much is pending; an answer of `Ok` means
+    /// that they are kept (INV-1).
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let permit = self.make_room(append.bytes).await?;
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(Input::Append { append, permit, reply }).map_err(|_| AppendError::Stopping)?;
+        answer.await.unwrap_or(Err(AppendError::Stopping))
+    }
+
+    async fn make_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, AppendError> {
+        let permits = Self::permits_for(bytes).min(self.max_permits);
+        match tokio::time::timeout(PATIENCE, self.room.clone().acquire_many_owned(permits)).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(AppendError::Stopping),
+            Err(_) => Err(AppendError::Busy),
+        }
+    }
+
+    /// The one read operation: what changed in a feed since an offset.
+    pub async fn changes_since(&self, feed: usize, since: Option<Offset>) -> Result<Changes, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::ChangesSince { feed, since, reply }).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// A box for a shard; `wake` is called from the engine's thread when it was filled.
+    pub fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Inbox, Stopped> {
+        let mailbox = Arc::new(Mailbox::new(wake));
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.requests.send(Request::Join { mailbox: mailbox.clone(), reply }).map_err(|_| Stopped)?;
+        let shard = answer.recv().map_err(|_| Stopped)?;
+        Ok(Inbox { shard, mailbox, requests: self.requests.clone() })
+    }
+
+    /// What the engine looks like from outside.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Whether the log takes events.
+    pub fn is_failing(&self) -> bool {
+        self.status.failing.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let _ = self.requests.send(Request::Leave { shard: self.shard });
+    }
+}

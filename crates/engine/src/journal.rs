@@ -1,0 +1,385 @@
+//! The journal: everything that arrives becomes part of a tick here, and is durable
+//! before it is acknowledged.
+//!
+//! One thread owns the log. Each round it takes all that has arrived, and commits it
+//! together with the *cut* that makes it a tick: so one group commit serves every
+//! waiting producer and the tick alike, and batching adapts to the load by itself. A
+//! round with nothing to log (a replayable source, the passing of time) commits the cut
+//! alone, without waiting for the disk.
+//!
+//! ```text
+//!  posts ─────┐                         ┌─► acknowledgements
+//!  generators ├─► inputs ─► commit ─────┤
+//!  files ─────┘    (events + cut)       └─► ticks ─► engine
+//! ```
+//!
+//! Pressure goes upstream by not reading: the engine takes at most two ticks ahead, so
+//! a slow engine makes rounds larger, then fills `max_pending`, then producers wait.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use model::{DeadLetter, metric};
+use store::{Commit, KeyRecord, Log, Retention, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::{
+    clock::Clock,
+    cut::{Cut, StreamCut},
+    handle::{Append, AppendError, Appended, Status},
+};
+
+/// How many events one tick takes at most; what is left waits for the next.
+const MAX_TICK_ROWS: usize = 65_536;
+
+/// How often the passing of time alone is looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How often old entries are removed.
+const RETAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// How many entries one removal takes at most, so that no producer waits long behind it.
+const RETAIN_BUDGET: usize = 2_000;
+
+/// How long to wait after a failed commit of a source's batch before it is tried again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// The principal of every request, until there is authentication.
+const ANYONE: &str = "";
+
+type Reply = oneshot::Sender<Result<Appended, AppendError>>;
+
+/// What arrives at the journal.
+pub(crate) enum Input {
+    /// Events that are logged here.
+    Append { append: Append, permit: OwnedSemaphorePermit, reply: Reply },
+    /// Events that their source keeps; only the position is logged.
+    Read { stream: usize, read: sources::Read, consumed: Sender<()> },
+    /// Finish what has arrived, then end.
+    Stop,
+}
+
+/// One tick's input: what the engine runs its queries over.
+pub(crate) struct Tick {
+    pub cut: Cut,
+    /// For each stream with events: its index and the events in log order.
+    pub batches: Vec<(usize, RecordBatch)>,
+    /// Records that replayable sources refused, in order.
+    pub dead: Vec<(usize, DeadLetter)>,
+    /// When the oldest of it arrived.
+    pub arrived: Instant,
+}
+
+/// What the journal knows of a stream.
+pub(crate) struct JournalStream {
+    pub name: String,
+    pub schema: SchemaRef,
+    pub max_age_ms: i64,
+    pub max_bytes: u64,
+    /// Where its replayable source stands, and what the last cut said of it.
+    pub cut: StreamCut,
+}
+
+/// Events of one append on their way into the log.
+struct Waiting {
+    append: Append,
+    /// Frees the room of `max_pending` when dropped: after the commit.
+    _permit: OwnedSemaphorePermit,
+    reply: Reply,
+}
+
+/// All that one commit takes.
+#[derive(Default)]
+struct Round {
+    appends: Vec<Waiting>,
+    reads: Vec<(usize, sources::Read)>,
+    keys: HashSet<(usize, String)>,
+    rows: usize,
+    stop: bool,
+    arrived: Option<Instant>,
+}
+
+impl Round {
+    fn is_empty(&self) -> bool {
+        self.appends.is_empty() && self.reads.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.rows < MAX_TICK_ROWS && !self.stop
+    }
+}
+
+pub(crate) struct Journal {
+    pub log: Log,
+    pub clock: Clock,
+    pub last_tick: u64,
+    pub streams: Vec<JournalStream>,
+    pub inputs: Receiver<Input>,
+    pub ticks: Sender<Tick>,
+    /// The elapsed time at which the engine has work without events; `i64::MAX` for never.
+    pub due: Arc<AtomicI64>,
+    /// The tick of the last written checkpoint.
+    pub checkpointed: Arc<AtomicU64>,
+    pub status: Arc<Status>,
+}
+
+impl Journal {
+    /// Runs until it is told to stop or the engine is gone; gives the log back.
+    pub(crate) fn run(mut self) -> Log {
+        let commit_seconds = metrics::histogram!(metric::COMMIT_SECONDS);
+        let mut retained = Instant::now();
+        loop {
+            let mut round = Round::default();
+            match self.inputs.recv_timeout(POLL) {
+                Ok(input) => self.take(input, &mut round),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => round.stop = true,
+            }
+            while round.has_room() {
+                let Ok(input) = self.inputs.try_recv() else { break };
+                self.take(input, &mut round);
+            }
+            let reading = self.clock.read();
+            if !round.is_empty() || self.due.load(Ordering::Relaxed) <= reading.elapsed {
+                let began = Instant::now();
+                let stop = round.stop;
+                let alive = self.commit(round);
+                commit_seconds.record(began.elapsed().as_secs_f64());
+                if !alive || stop {
+                    return self.log;
+                }
+                // After the answers, when nobody waits for it.
+                self.log.tidy();
+            } else if round.stop {
+                return self.log;
+            }
+            if retained.elapsed() >= RETAIN_EVERY {
+                self.retain(reading.clock);
+                retained = Instant::now();
+            }
+        }
+    }
+
+    /// Adds an input to the round; a repeated append is answered at once.
+    fn take(&mut self, input: Input, round: &mut Round) {
+        round.arrived.get_or_insert_with(Instant::now);
+        match input {
+            Input::Stop => round.stop = true,
+            Input::Read { stream, read, consumed } => {
+                round.rows += read.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+                round.reads.push((stream, read));
+                let _ = consumed.send(());
+            }
+            Input::Append { append, permit, reply } => match self.repeated(&append, round) {
+                Some(answer) => {
+                    let _ = reply.send(answer);
+                }
+                None => {
+                    round.rows += append.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+                    round.appends.push(Waiting { append, _permit: permit, reply });
+                }
+            },
+        }
+    }
+
+    /// The answer to an append whose key was seen before.
+    fn repeated(&mut self, append: &Append, round: &mut Round) -> Option<Result<Appended, AppendError>> {
+        let key = append.key.as_ref()?;
+        if !round.keys.insert((append.stream, key.key.clone())) {
+            return Some(Err(AppendError::InFlight));
+        }
+        let stream = &self.streams[append.stream].name;
+        match self.log.key(stream, ANYONE, &key.key) {
+            Ok(None) => None,
+            Ok(Some(record)) if record.body_hash == key.body_hash => Some(Ok(Appended::Replayed(record.answer.into()))),
+            Ok(Some(_)) => Some(Err(AppendError::Mismatch)),
+            Err(error) => Some(Err(refusal(&error))),
+        }
+    }
+
+    /// Commits a round, acknowledges it and hands it on. False if the engine is gone.
+    fn commit(&mut self, round: Round) -> bool {
+        let Round { appends, reads, arrived, .. } = round;
+        match self.write(&appends, &reads) {
+            Ok(tick) => self.hand_on(tick, appends, arrived),
+            Err(error) => {
+                self.failed(&error, appends);
+                // What a source has read is in memory only here: it must not be lost.
+                reads.is_empty() || self.commit_reads_again(reads, arrived)
+            }
+        }
+    }
+
+    fn hand_on(&mut self, mut tick: Tick, appends: Vec<Waiting>, arrived: Option<Instant>) -> bool {
+        self.status.failing.store(false, Ordering::Relaxed);
+        tick.arrived = arrived.unwrap_or_else(Instant::now);
+        // The engine first, then the producers: the viewers are waiting.
+        let rest = match self.ticks.try_send(tick) {
+            Ok(()) => None,
+            Err(TrySendError::Full(tick)) => Some(tick),
+            Err(TrySendError::Disconnected(_)) => return false,
+        };
+        for waiting in appends {
+            let _ = waiting.reply.send(Ok(Appended::Done));
+        }
+        rest.is_none_or(|tick| self.ticks.send(tick).is_ok())
+    }
+
+    fn failed(&mut self, error: &StoreError, appends: Vec<Waiting>) {
+        if !self.status.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!("{error}; events are refused until the log can be written again");
+        }
+        for waiting in appends {
+            let _ = waiting.reply.send(Err(refusal(error)));
+        }
+    }
+
+    fn commit_reads_again(&mut self, mut reads: Vec<(usize, sources::Read)>, arrived: Option<Instant>) -> bool {
+        loop {
+            std::thread::sleep(RETRY);
+            let error = match self.write(&[], &reads) {
+                Ok(tick) => return self.hand_on(tick, Vec::new(), arrived),
+                Err(error) => error,
+            };
+            // Producers hear of it too, instead of waiting in line. Sources wait by
+            // themselves: they are at most two reads ahead.
+            while let Ok(input) = self.inputs.try_recv() {
+                match input {
+                    Input::Append { reply, .. } => {
+                        let _ = reply.send(Err(refusal(&error)));
+                    }
+                    Input::Read { stream, read, .. } => reads.push((stream, read)),
+                    Input::Stop => return false,
+                }
+            }
+        }
+    }
+
+    /// One transaction: events, what was refused of them, keys and the cut.
+    fn write(&mut self, appends: &[Waiting], reads: &[(usize, sources::Read)]) -> Result<Tick, StoreError> {
+        let reading = self.clock.read();
+        let mut pieces: Vec<Vec<&RecordBatch>> = vec![Vec::new(); self.streams.len()];
+        let mut dead = Vec::new();
+        let mut keys = Vec::new();
+        for Waiting { append, .. } in appends {
+            let stream = &self.streams[append.stream].name;
+            pieces[append.stream].extend(&append.batches);
+            dead.extend(append.dead.iter().map(|d| (stream.clone(), d.clone())));
+            keys.extend(append.key.as_ref().map(|key| KeyRecord {
+                stream: stream.clone(),
+                principal: ANYONE.to_owned(),
+                key: key.key.clone(),
+                body_hash: key.body_hash,
+                answer: append.answer.to_vec(),
+                at: reading.clock,
+            }));
+        }
+        let logged = self.concat(&pieces)?;
+        let entries: Vec<(String, RecordBatch)> =
+            logged.iter().map(|(stream, batch)| (self.streams[*stream].name.clone(), batch.clone())).collect();
+
+        let mut cuts: Vec<StreamCut> = self.streams.iter().map(|s| s.cut.clone()).collect();
+        let mut pieces: Vec<Vec<&RecordBatch>> = vec![Vec::new(); self.streams.len()];
+        let mut refused = Vec::new();
+        for (stream, read) in reads {
+            pieces[*stream].extend(&read.batches);
+            refused.extend(read.dead.iter().map(|d| (*stream, d.clone())));
+            cuts[*stream] = StreamCut { position: Some(read.position.clone()), caught_up: read.caught_up };
+        }
+        let read = self.concat(&pieces)?;
+
+        let cut = Cut { tick: self.last_tick + 1, reading, streams: cuts };
+        let encoded = cut.encode(self.streams.iter().map(|s| s.name.as_str()));
+        self.log.commit(&Commit { cut: &encoded, entries: &entries, dead: &dead, keys: &keys })?;
+
+        self.last_tick += 1;
+        for (stream, said) in self.streams.iter_mut().zip(&cut.streams) {
+            stream.cut = said.clone();
+        }
+        self.count(&dead, &logged, &read, &refused, reads);
+        let batches = logged.into_iter().chain(read).collect();
+        Ok(Tick { cut, batches, dead: refused, arrived: Instant::now() })
+    }
+
+    /// One batch for each stream that has any.
+    fn concat(&self, pieces: &[Vec<&RecordBatch>]) -> Result<Vec<(usize, RecordBatch)>, StoreError> {
+        let mut batches = Vec::new();
+        for (stream, pieces) in pieces.iter().enumerate().filter(|(_, p)| !p.is_empty()) {
+            let batch = match pieces.as_slice() {
+                [one] => (*one).clone(),
+                many => {
+                    arrow_select::concat::concat_batches(&self.streams[stream].schema, many.iter().copied()).map_err(
+                        |e| StoreError::Unstorable { name: self.streams[stream].name.clone(), what: e.to_string() },
+                    )?
+                }
+            };
+            if batch.num_rows() > 0 {
+                batches.push((stream, batch));
+            }
+        }
+        Ok(batches)
+    }
+
+    fn count(
+        &self,
+        dead: &[(String, DeadLetter)],
+        logged: &[(usize, RecordBatch)],
+        read: &[(usize, RecordBatch)],
+        refused: &[(usize, DeadLetter)],
+        reads: &[(usize, sources::Read)],
+    ) {
+        for (stream, batch) in logged.iter().chain(read) {
+            let rows = batch.num_rows() as u64;
+            self.status.streams[*stream].accepted.fetch_add(rows, Ordering::Relaxed);
+            metrics::counter!(metric::EVENTS_ACCEPTED, "stream" => self.streams[*stream].name.clone()).increment(rows);
+        }
+        for (name, letter) in dead {
+            if let Some(stream) = self.streams.iter().position(|s| &s.name == name) {
+                self.status.streams[stream].refused.fetch_add(1, Ordering::Relaxed);
+            }
+            count_dead(name, letter);
+        }
+        for (stream, letter) in refused {
+            self.status.streams[*stream].refused.fetch_add(1, Ordering::Relaxed);
+            count_dead(&self.streams[*stream].name, letter);
+        }
+        for (stream, read) in reads {
+            self.status.streams[*stream].caught_up.store(read.caught_up, Ordering::Relaxed);
+            self.status.streams[*stream].ended.store(read.ended, Ordering::Relaxed);
+        }
+    }
+
+    fn retain(&mut self, now: i64) {
+        let policy: Vec<Retention> = self
+            .streams
+            .iter()
+            .map(|s| Retention { stream: s.name.clone(), max_age_ms: s.max_age_ms, max_bytes: s.max_bytes })
+            .collect();
+        let checkpointed = self.checkpointed.load(Ordering::Relaxed);
+        if let Err(error) = self.log.retain(&policy, now, checkpointed, RETAIN_BUDGET) {
+            tracing::warn!("old events could not be removed: {error}");
+        }
+    }
+}
+
+/// Counts one dead letter (INV-6).
+pub(crate) fn count_dead(stream: &str, letter: &DeadLetter) {
+    let labels = [("stream", stream.to_owned()), ("reason", letter.reason.as_str().to_owned())];
+    metrics::counter!(metric::DEAD_LETTERS, &labels).increment(1);
+}
+
+fn refusal(error: &StoreError) -> AppendError {
+    match error {
+        StoreError::DiskFull { .. } => AppendError::DiskFull,
+        other => AppendError::Failed(other.to_string()),
+    }
+}

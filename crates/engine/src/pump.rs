@@ -1,0 +1,138 @@
+//! The threads that bring a source's events to the journal.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use config::{Source, Stream};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use sources::{FileSource, Generator, Replayable, SourceError};
+use tokio::sync::oneshot;
+
+use crate::{
+    StartError,
+    clock::Clock,
+    handle::{Append, Handle},
+    journal::Input,
+};
+
+/// How many reads a source may be ahead of the journal.
+const READS_AHEAD: usize = 2;
+
+/// How often a waiting source looks whether it is to stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// How often a generator makes what is due.
+const GENERATE_EVERY: Duration = Duration::from_millis(50);
+
+/// How many events a generator makes at once, at most.
+const GENERATE_ROWS: usize = 8_192;
+
+/// Opens a stream's source, if it is one that can be read again.
+pub(crate) fn open(stream: &Stream, limits: &config::Limits) -> Result<Option<Box<dyn Replayable>>, StartError> {
+    match &stream.source {
+        Source::File(file) => {
+            let time = stream.event_time.as_ref().map(|t| t.column.as_str());
+            let limits = sources::Limits { max_record: limits.max_record, ..sources::Limits::default() };
+            Ok(Some(Box::new(FileSource::open(file, &stream.columns, time, limits)?)))
+        }
+        Source::Http | Source::Generator(_) => Ok(None),
+    }
+}
+
+/// Reads a source until it ends or `stop` is set.
+pub(crate) fn start_reading(
+    index: usize,
+    name: &str,
+    mut source: Box<dyn Replayable>,
+    handle: Handle,
+    stop: Arc<AtomicBool>,
+) -> std::io::Result<JoinHandle<()>> {
+    let name = name.to_owned();
+    thread::Builder::new().name(format!("source {name}")).spawn(move || {
+        let (consumed, room) = bounded(READS_AHEAD);
+        for _ in 0..READS_AHEAD {
+            // The channel was made for as many.
+            let _ = consumed.send(());
+        }
+        while !stop.load(Ordering::Relaxed) {
+            let read = match source.read() {
+                Ok(read) => read,
+                Err(error) => return report(&name, &error),
+            };
+            let ended = read.ended;
+            if read.batches.is_empty() && read.dead.is_empty() && !ended && !turned(index, &handle, &read) {
+                continue;
+            }
+            if !wait_for_room(&room, &stop)
+                || handle.inputs.send(Input::Read { stream: index, read, consumed: consumed.clone() }).is_err()
+                || ended
+            {
+                return;
+            }
+        }
+    })
+}
+
+/// False if `stop` was set while waiting.
+fn wait_for_room(room: &Receiver<()>, stop: &AtomicBool) -> bool {
+    loop {
+        match room.recv_timeout(LOOK_UP) {
+            Ok(()) => return true,
+            Err(RecvTimeoutError::Timeout) if !stop.load(Ordering::Relaxed) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Whether an empty read says something new: that the source was caught up with, or no longer is.
+fn turned(index: usize, handle: &Handle, read: &sources::Read) -> bool {
+    handle.status.streams[index].caught_up.load(Ordering::Relaxed) != read.caught_up
+}
+
+fn report(name: &str, error: &SourceError) {
+    tracing::error!("stream `{name}` is read no further: {error}");
+}
+
+/// Makes a generator's events until `stop` is set. They are logged like posts.
+pub(crate) fn start_generating(
+    index: usize,
+    stream: &Stream,
+    options: &config::GeneratorSource,
+    mut clock: Clock,
+    handle: Handle,
+    stop: Arc<AtomicBool>,
+) -> std::io::Result<JoinHandle<()>> {
+    let time = stream.event_time.as_ref().map(|t| t.column.as_str());
+    let mut generator = Generator::new(options, &stream.columns, time, clock.read().clock);
+    let name = stream.name.clone();
+    thread::Builder::new().name(format!("generator {name}")).spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            thread::sleep(GENERATE_EVERY);
+            let Some(batch) = generator.batch(clock.read().clock, GENERATE_ROWS) else { continue };
+            let bytes = batch.get_array_memory_size();
+            let permits = Handle::permits_for(bytes).min(handle.max_permits);
+            // No room: these events are not made. A generator has no past to catch up with.
+            let Ok(permit) = handle.room.clone().try_acquire_many_owned(permits) else { continue };
+            let append = Append {
+                stream: index,
+                batches: vec![batch],
+                dead: Vec::new(),
+                bytes,
+                key: None,
+                answer: Bytes::new(),
+            };
+            let (reply, answer) = oneshot::channel();
+            if handle.inputs.send(Input::Append { append, permit, reply }).is_err() {
+                return;
+            }
+            let _ = answer.blocking_recv();
+        }
+    })
+}

@@ -1,0 +1,177 @@
+//! The engine's thread: it alone owns queries and feeds, runs the ticks, answers
+//! readers between them, and fills the shards' boxes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, select, tick as every};
+use feed::Changes;
+use model::{Offset, metric};
+
+use crate::{
+    checkpoint::{self, Writer},
+    core::{Core, TickInput},
+    handle::{Request, Status},
+    inbox::{Delivery, Mailbox},
+    journal::Tick,
+};
+
+/// How often a checkpoint is taken while there are ticks.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// A shard: a cursor for each feed it follows, and its box.
+struct Shard {
+    mailbox: Arc<Mailbox>,
+    cursors: Vec<Option<Offset>>,
+}
+
+pub(crate) struct Runner {
+    pub core: Core,
+    /// Where replayable sources stand, in the order of the core's streams.
+    pub positions: Vec<Option<String>>,
+    pub ticks: Receiver<Tick>,
+    pub requests: Receiver<Request>,
+    pub due: Arc<AtomicI64>,
+    pub writer: Writer,
+    /// Owners of state that the configuration no longer has.
+    pub drop_owners: Vec<String>,
+    pub status: Arc<Status>,
+}
+
+impl Runner {
+    /// Runs until the journal ends; then writes the last checkpoint.
+    pub(crate) fn run(mut self) {
+        let mut shards: Vec<Option<Shard>> = Vec::new();
+        let mut checkpointed = self.core.tick;
+        let timer = every(CHECKPOINT_EVERY);
+        let ticks_run = metrics::counter!(metric::TICKS);
+        let tick_seconds = metrics::histogram!(metric::TICK_SECONDS);
+        let processing_seconds = metrics::histogram!(metric::PROCESSING_SECONDS);
+        self.show();
+        loop {
+            select! {
+                recv(self.ticks) -> tick => {
+                    let Ok(tick) = tick else { break };
+                    let began = Instant::now();
+                    self.tick(&tick);
+                    for shard in shards.iter_mut().flatten() {
+                        self.fill(shard);
+                    }
+                    ticks_run.increment(1);
+                    tick_seconds.record(began.elapsed().as_secs_f64());
+                    processing_seconds.record(tick.arrived.elapsed().as_secs_f64());
+                }
+                recv(self.requests) -> request => match request {
+                    Ok(request) => self.answer(request, &mut shards),
+                    Err(_) => break,
+                },
+                recv(timer) -> _ => {
+                    self.core.report();
+                    if self.core.tick > checkpointed && self.writer.is_idle() {
+                        checkpointed = self.core.tick;
+                        self.writer.write(checkpoint::capture(&mut self.core, &self.positions, &mut self.drop_owners));
+                    }
+                }
+            }
+        }
+        let Self { mut core, positions, writer, mut drop_owners, .. } = self;
+        writer.finish(|| {
+            let changed = core.tick > checkpointed || !drop_owners.is_empty();
+            changed.then(|| checkpoint::capture(&mut core, &positions, &mut drop_owners))
+        });
+    }
+
+    fn tick(&mut self, tick: &Tick) {
+        for (position, cut) in self.positions.iter_mut().zip(&tick.cut.streams) {
+            position.clone_from(&cut.position);
+        }
+        self.core.run(&TickInput {
+            tick: tick.cut.tick,
+            reading: tick.cut.reading,
+            batches: &tick.batches,
+            dead: &tick.dead,
+            caught_up: tick.cut.streams.iter().map(|s| s.caught_up).collect(),
+        });
+        self.show();
+    }
+
+    /// Publishes what is read without asking this thread.
+    fn show(&self) {
+        self.due.store(self.core.due(), Ordering::Relaxed);
+        self.status.tick.store(self.core.tick, Ordering::Relaxed);
+        for (shown, state) in self.status.feeds.iter().zip(&self.core.feeds) {
+            shown.rows.store(state.feed.len() as u64, Ordering::Relaxed);
+            shown.last_change.store(state.feed.last_change(), Ordering::Relaxed);
+            shown.groups.store(state.query.groups(), Ordering::Relaxed);
+        }
+        for (shown, state) in self.status.streams.iter().zip(&self.core.streams) {
+            if let Some((_, marks)) = &state.time {
+                shown.watermark.store(marks.current(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request, shards: &mut Vec<Option<Shard>>) {
+        match request {
+            Request::ChangesSince { feed, since, reply } => {
+                // A reader that is gone needs no answer.
+                let _ = reply.send(self.core.feeds[feed].feed.changes_since(since));
+            }
+            Request::Join { mailbox, reply } => {
+                let shard = Shard { mailbox, cursors: vec![None; self.core.feeds.len()] };
+                let free = shards.iter().position(Option::is_none).unwrap_or(shards.len());
+                shards.resize_with(shards.len().max(free + 1), || None);
+                shards[free] = Some(shard);
+                let _ = reply.send(free);
+            }
+            Request::Leave { shard } => shards[shard] = None,
+            Request::Follow { shard, feed, on } => {
+                if let Some(shard) = &mut shards[shard] {
+                    shard.cursors[feed] = on.then(|| self.core.feeds[feed].feed.offset());
+                }
+            }
+            Request::Refresh { shard } => {
+                if let Some(shard) = &mut shards[shard] {
+                    self.fill(shard);
+                }
+            }
+        }
+    }
+
+    /// Puts what changed since the shard's cursors into its box, if it is empty.
+    fn fill(&mut self, shard: &mut Shard) {
+        let feeds = &mut self.core.feeds;
+        let changed = |feed: usize, cursor: Option<Offset>, feeds: &[crate::core::FeedState]| {
+            cursor.is_some_and(|cursor| feeds[feed].feed.last_change() > cursor)
+        };
+        if !shard.cursors.iter().enumerate().any(|(feed, cursor)| changed(feed, *cursor, feeds))
+            || !shard.mailbox.is_free()
+        {
+            return;
+        }
+        let mut delivery = Delivery::new();
+        for (feed, cursor) in shard.cursors.iter_mut().enumerate() {
+            if !changed(feed, *cursor, feeds) {
+                continue;
+            }
+            let state = &mut feeds[feed].feed;
+            match state.changes_since(*cursor) {
+                Changes::Delta(delta) => delivery.push((feed, delta)),
+                // The shard slept so long that the tombstones are gone. An empty delta
+                // from here on shows it: its viewers find themselves behind, and ask.
+                Changes::Snapshot(_) => {
+                    if let Changes::Delta(delta) = state.changes_since(Some(state.offset())) {
+                        delivery.push((feed, delta));
+                    }
+                }
+            }
+            *cursor = Some(state.offset());
+        }
+        shard.mailbox.deliver(delivery);
+    }
+}
