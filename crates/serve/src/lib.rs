@@ -1,1 +1,29 @@
-//! serve
+//! The server: HTTP, WebSocket, and the hub that carries every change to every viewer.
+//! It knows neither engine nor store; both stand behind [`Backend`].
+//!
+//! # Layout
+//!
+//! - [`backend`]: the traits that whoever wires the program implements
+//! - `server`: binds, accepts, stops in order; `connection`, `limits`: what it accepts
+//! - `http`: the router and its handlers; `problem`: errors as RFC 9457 documents
+//! - `ingest`: events from clients, decoded, kept and answered for
+//! - `ws`: RFC 6455 and the messages of `tidewire.v1.json`
+//! - `hub`: shards, viewers and their cursors, the fan-out
+//! - `encode`: deltas and snapshots to JSON, once for all (INV-7)
+//! - `metrics`, `shared`: handles and tables made once at the start
+
+pub mod backend;
+mod connection;
+mod encode;
+mod http;
+mod hub;
+mod ingest;
+mod limits;
+mod metrics;
+mod problem;
+mod server;
+mod shared;
+mod ws;
+
+pub use backend::Backend;
+pub use server::{BindError, Bound, Options, bind};

@@ -1,0 +1,174 @@
+//! What stands behind the server. The server knows neither engine nor store: it asks
+//! through these traits, and tests answer with a table in memory.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use feed::{Changes, Delta};
+use futures_util::future::BoxFuture;
+use model::{DeadLetter, FeedSchema, Offset, ViewId};
+
+/// A stream, as clients see it.
+#[derive(Debug, Clone)]
+pub struct StreamInfo {
+    /// Its name in paths.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<config::StreamColumn>,
+    /// Its column of event time, if it has one.
+    pub event_time: Option<String>,
+    /// Whether clients may send events: its source is `http`.
+    pub writable: bool,
+}
+
+/// A feed, as clients see it.
+#[derive(Debug, Clone)]
+pub struct FeedInfo {
+    /// Its name in paths and subscriptions.
+    pub name: String,
+    /// Its columns and key.
+    pub schema: FeedSchema,
+    /// The identity of the whole feed as a view; part of its cursors.
+    pub view: ViewId,
+    /// Its query.
+    pub sql: String,
+    /// The stream that it reads.
+    pub stream: String,
+}
+
+/// A request's `Idempotency-Key` and the hash of its body as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key.
+    pub key: String,
+    /// BLAKE3 of the body before unpacking.
+    pub body_hash: [u8; 32],
+}
+
+/// Events to be kept, with what was refused beside them.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The stream, as an index into [`Backend::streams`].
+    pub stream: usize,
+    /// The events, in the stream's schema.
+    pub batches: Vec<RecordBatch>,
+    /// What was refused; kept in the same transaction (INV-6).
+    pub dead: Vec<DeadLetter>,
+    /// How much memory it holds, in bytes.
+    pub bytes: usize,
+    /// The request's key, if it has one.
+    pub key: Option<IdempotencyKey>,
+    /// To be stored with the key, and returned to a repetition.
+    pub answer: Bytes,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It is kept (INV-1).
+    Done,
+    /// It was kept before; the answer stored then.
+    Replayed(Bytes),
+}
+
+/// Why an append was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// More is waiting than may be.
+    #[error("more events are waiting than the server may hold")]
+    Busy {
+        /// When to come again, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The disk is full.
+    #[error("the disk is full")]
+    DiskFull,
+    /// A request with this key is under way.
+    #[error("a request with this Idempotency-Key is under way")]
+    InFlight,
+    /// The key was used with another body.
+    #[error("this Idempotency-Key was used with another body")]
+    Mismatch,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The log failed otherwise.
+    #[error("the log failed: {0}")]
+    Failed(String),
+}
+
+/// Feeds cannot be read at the moment: the server is stopping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server is stopping")]
+pub struct Unavailable;
+
+/// How a feed stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FeedStatus {
+    /// Rows now.
+    pub rows: u64,
+    /// The tick of its last change.
+    pub offset: Offset,
+    /// Groups that its query holds.
+    pub groups: u64,
+}
+
+/// How a stream stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StreamStatus {
+    /// Events accepted since the start.
+    pub accepted: u64,
+    /// Records refused since the start.
+    pub refused: u64,
+    /// Its watermark, in milliseconds since 1970; `None` while there is none.
+    pub watermark: Option<i64>,
+    /// Whether all that its source has was read.
+    pub caught_up: bool,
+    /// Whether its source will yield nothing more.
+    pub ended: bool,
+}
+
+/// How everything stands, in the order of [`Backend::feeds`] and [`Backend::streams`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// The feeds.
+    pub feeds: Vec<FeedStatus>,
+    /// The streams.
+    pub streams: Vec<StreamStatus>,
+}
+
+/// What the server asks. Feeds and streams are named by their index, so that nothing is
+/// looked up by a string on the way.
+pub trait Backend: Send + Sync + 'static {
+    /// The streams; the same for the life of the process.
+    fn streams(&self) -> &[StreamInfo];
+    /// The feeds; the same for the life of the process.
+    fn feeds(&self) -> &[FeedInfo];
+    /// The dashboards; the same for the life of the process.
+    fn dashboards(&self) -> &[config::Dashboard];
+    /// The epoch of cursors; the same for the life of the process.
+    fn epoch(&self) -> u32;
+    /// Keeps events. `Ok` means that they are kept (INV-1).
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
+    /// What changed in a feed since an offset: the one read operation.
+    fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>>;
+    /// A shard's inbox. `wake` is called from the writer's thread when there is something
+    /// to take, so it is cheap and never blocks.
+    fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox>;
+    /// Whether requests can be served, or why not.
+    fn ready(&self) -> Result<(), String>;
+    /// How feeds and streams stand.
+    fn status(&self) -> Status;
+}
+
+/// How a shard hears of changes. The shard itself is a cursor: while it is slow, its
+/// deltas are merged.
+pub trait Inbox: Send {
+    /// Hear of this feed from now on.
+    fn follow(&mut self, feed: usize);
+    /// Hear of this feed no longer.
+    fn unfollow(&mut self, feed: usize);
+    /// The deltas since the last take, at most one a feed.
+    fn take(&mut self) -> Vec<(usize, Arc<Delta>)>;
+}

@@ -1,0 +1,113 @@
+//! Who may ask. Without authentication the server listens on loopback, where browsers
+//! are the danger: any page they show may send requests here. A page of another origin
+//! cannot read answers (CORS) nor open sockets (`Origin`), and a name that an attacker
+//! points to 127.0.0.1 is not served (`Host`).
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use model::Code;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::{http::App, problem::Problem};
+
+/// Answers for the origins in `cors:` alone.
+pub fn cors(origins: &[String]) -> CorsLayer {
+    let origins = origins.iter().filter_map(|o| HeaderValue::from_str(o).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::CONTENT_ENCODING,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers([header::ETAG, header::RETRY_AFTER])
+}
+
+/// Refuses a `Host` that is not this machine, while only this machine can connect.
+pub async fn check_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if !app.loopback || is_local(request.headers(), &app.shared.cors) {
+        return next.run(request).await;
+    }
+    let detail = "this server listens on loopback and answers to localhost; list other origins in `cors:`";
+    Problem::new(Code::ForbiddenOrigin, detail).into_response()
+}
+
+fn is_local(headers: &HeaderMap, cors: &[String]) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|h| h.to_str().ok()) else { return false };
+    let name = without_port(host);
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| name.eq_ignore_ascii_case(local))
+        || cors.iter().any(|origin| host_of(origin).is_some_and(|h| without_port(h).eq_ignore_ascii_case(name)))
+}
+
+/// Refuses a page of another origin. Programs that are no browsers send no `Origin`.
+pub fn check_origin(headers: &HeaderMap, cors: &[String]) -> Result<(), Problem> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or("");
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    let same = host.is_some() && host_of(origin).zip(host).is_some_and(|(o, h)| o.eq_ignore_ascii_case(h));
+    if same || cors.iter().any(|allowed| allowed == origin) {
+        return Ok(());
+    }
+    let shown: String = origin.chars().take(100).collect();
+    Err(Problem::new(Code::ForbiddenOrigin, format!("pages of `{shown}` may not open sockets; list it in `cors:`")))
+}
+
+/// The host and port of an origin.
+fn host_of(origin: &str) -> Option<&str> {
+    origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        // The colons inside of [::1] are none.
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(host: &str, origin: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn only_this_machine_and_listed_hosts_are_local() {
+        let cors = ["https://ops.example:8443".to_owned()];
+        for host in ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "[::1]", "[::1]:80", "ops.example"] {
+            assert!(is_local(&headers(host, None), &cors), "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "1.2.3.4", ""] {
+            assert!(!is_local(&headers(host, None), &cors), "{host}");
+        }
+        assert!(!is_local(&HeaderMap::new(), &cors));
+    }
+
+    #[test]
+    fn a_page_of_another_origin_opens_no_socket() {
+        let cors = ["https://ops.example".to_owned()];
+        let ok = |host, origin| check_origin(&headers(host, origin), &cors).is_ok();
+        assert!(ok("localhost:80", None) && ok("localhost:80", Some("http://localhost:80")));
+        assert!(ok("localhost:80", Some("https://ops.example")));
+        for origin in
+            ["http://localhost:81", "null", "", "https://ops.example.evil", "http://ops.example", "localhost:80"]
+        {
+            assert!(!ok("localhost:80", Some(origin)), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The HTTP interface: one router.
+//!
+//! - [`streams`]: events in
+//! - [`body`]: bodies, within their limits
+//! - [`feeds`]: snapshots out
+//! - [`page`]: the dashboards and their page
+//! - [`ops`]: liveness, readiness, metrics
+//! - [`guard`]: who may ask: `Host`, `Origin`, CORS
+
+mod body;
+mod feeds;
+pub mod guard;
+mod ops;
+mod page;
+mod streams;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use model::Code;
+use serde::Serialize;
+
+use crate::{hub::Hub, problem::Problem, shared::Shared, ws::handshake};
+
+/// What handlers work with.
+pub struct App {
+    /// What every part of the server holds.
+    pub shared: Arc<Shared>,
+    /// Takes WebSockets.
+    pub hub: Hub,
+    /// Bounds the bodies that are held at once.
+    budget: Arc<body::Budget>,
+    /// Whether only this machine can connect, so that a foreign `Host` is an attack.
+    loopback: bool,
+    stopping: AtomicBool,
+}
+
+impl App {
+    /// For a started hub.
+    pub fn new(shared: Arc<Shared>, hub: Hub, loopback: bool) -> Self {
+        let limits = &shared.limits;
+        let budget = body::Budget::new(limits.max_pending.max(limits.max_body + limits.max_unpacked_body));
+        Self { shared, hub, budget, loopback, stopping: AtomicBool::new(false) }
+    }
+
+    /// From now on nothing new is begun.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is stopping.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// Every path of the server.
+pub fn router(app: &Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/streams", get(streams::list))
+        .route("/v1/streams/{stream}", post(streams::push))
+        .route("/v1/feeds", get(feeds::list))
+        .route("/v1/feeds/{feed}", get(feeds::snapshot))
+        .route("/v1/dashboards", get(page::list))
+        .route("/v1/dashboards/{dashboard}", get(page::describe))
+        .route("/v1/ws", get(handshake::open))
+        .route("/livez", get(ops::live))
+        .route("/readyz", get(ops::ready))
+        .route("/metrics", get(ops::metrics))
+        .route("/", get(page::index))
+        .route("/dashboard/{dashboard}", get(page::dashboard))
+        .route("/assets/{*path}", get(page::asset))
+        .fallback(page::other)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Arc::clone(app))
+        .layer(guard::cors(&app.shared.cors))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_host))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), finish))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(Code::MethodNotAllowed, format!("{} does not take {method}", uri.path()))
+}
+
+/// Counts refusals (INV-6), and says to browsers that types are as they are named.
+async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(code) = response.extensions().get::<Code>() {
+        app.shared.metrics.refuse(*code);
+    }
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// An answer that changes all the time.
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "private, no-cache")];
+            (headers, body).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            Problem::new(Code::Internal, "the answer could not be written").into_response()
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The dashboards: their descriptions, and the page that draws them, which is part of
+//! the program.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use model::Code;
+use rust_embed::{EmbeddedFile, RustEmbed};
+use serde::Serialize;
+
+use crate::{
+    http::{App, json},
+    problem::Problem,
+};
+
+/// The built page, or a sentence that says how to build it; see `build.rs`.
+#[derive(RustEmbed)]
+#[folder = "$OUT_DIR/page"]
+struct Page;
+
+/// Scripts, fonts and connections of this server alone. Style attributes are set by the
+/// drawing code, so they are allowed.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+#[derive(Serialize)]
+struct Dashboards<'a> {
+    dashboards: Vec<Dashboard<'a>>,
+}
+
+#[derive(Serialize)]
+struct Dashboard<'a> {
+    name: &'a str,
+    title: &'a str,
+}
+
+/// `GET /v1/dashboards`.
+pub async fn list(State(app): State<Arc<App>>) -> Response {
+    let dashboards = app.shared.backend.dashboards();
+    let dashboards = dashboards.iter().map(|d| Dashboard { name: &d.name, title: &d.title });
+    json(&Dashboards { dashboards: dashboards.collect() })
+}
+
+/// `GET /v1/dashboards/{dashboard}`.
+pub async fn describe(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    if let Some(index) = app.shared.dashboard(&name) {
+        return Ok(json(&app.shared.backend.dashboards()[index]));
+    }
+    let shown: String = name.chars().take(80).collect();
+    let detail = format!("there is no dashboard `{shown}`; GET /v1/dashboards lists them");
+    Err(Problem::new(Code::UnknownDashboard, detail))
+}
+
+/// `GET /`: the page, which lists the dashboards.
+pub async fn index(headers: HeaderMap) -> Response {
+    document(&headers)
+}
+
+/// `GET /dashboard/{dashboard}`: the page. It says itself that there is no such
+/// dashboard; the status says it to everybody else.
+pub async fn dashboard(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let mut response = document(&headers);
+    if app.shared.dashboard(&name).is_none() && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
+}
+
+/// `GET /assets/…`: parts of the page, named by their content.
+pub async fn asset(uri: Uri, headers: HeaderMap) -> Response {
+    match file(&uri) {
+        Some((path, file)) => embedded(path, &file, "public, max-age=31536000, immutable", &headers),
+        None => not_found(&uri),
+    }
+}
+
+/// Every other path: files that stand beside the page (its icon), or nothing.
+pub async fn other(request: Request) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match file(request.uri()).filter(|_| reads) {
+        Some((path, file)) => embedded(path, &file, "no-cache", request.headers()),
+        None => not_found(request.uri()),
+    }
+}
+
+fn file(uri: &Uri) -> Option<(&str, EmbeddedFile)> {
+    let path = uri.path().trim_start_matches('/');
+    Page::get(path).map(|file| (path, file))
+}
+
+fn document(headers: &HeaderMap) -> Response {
+    match Page::get("index.html") {
+        Some(file) => embedded("index.html", &file, "no-cache", headers),
+        None => Problem::new(Code::Internal, "the page is missing from the program").into_response(),
+    }
+}
+
+fn not_found(uri: &Uri) -> Response {
+    let shown: String = uri.path().chars().take(100).collect();
+    Problem::new(Code::NotFound, format!("there is nothing at {shown}")).into_response()
+}
+
+fn embedded(path: &str, file: &EmbeddedFile, caching: &'static str, headers: &HeaderMap) -> Response {
+    let tag = format!("\"{}\"", STANDARD.encode(file.metadata.sha256_hash()));
+    let held = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    let unchanged = held.is_some_and(|v| v.split(',').any(|t| t.trim().trim_start_matches("W/") == tag));
+    let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(file.data.to_vec()) });
+    if unchanged {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let out = response.headers_mut();
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        out.insert(header::ETAG, tag);
+    }
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    out.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
+    if media_type(path).starts_with("text/html") {
+        out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        out.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    }
+    response
+}
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "json" | "map" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,496 @@
+//! A shard's state: its viewers, what they watch, and the questions under way. No
+//! method waits; sockets are written as far as they take it.
+//!
+//! - `core`: admission, subscriptions, answers
+//! - `round`: one delivery of deltas to everybody who watches
+//! - `send`: writing to one viewer, pieces of snapshots, catching up
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use feed::{Changes, Snapshot};
+use model::{Code, Cursor, Offset};
+use tokio::{net::TcpStream, sync::Notify};
+
+use crate::{
+    backend::{Inbox, Unavailable},
+    hub::{
+        arena::{Arena, Key},
+        rate::{self, CLASSES, Class},
+        round::Round,
+    },
+    limits::ConnectionGuard,
+    shared::Shared,
+    ws::{
+        close::Close,
+        codec,
+        message::{self, Ref, Refused, Subscribe},
+    },
+};
+
+/// What is asked of the backend: a feed, and since when. Viewers that ask the same share
+/// the answer.
+pub type Ask = (usize, Option<Offset>);
+
+/// A socket.
+pub struct Viewer {
+    pub io: Rc<TcpStream>,
+    /// Wakes the viewer's task: to wait for writability, or to end.
+    pub wake: Rc<Notify>,
+    pub watches: Vec<Key>,
+    refs: Vec<Subscription>,
+    /// What the socket would not take yet: the rest of the frames under way and answers
+    /// to the client itself, never a backlog of deltas.
+    pub unsent: VecDeque<Bytes>,
+    pub unsent_bytes: usize,
+    /// Whether its task waits for the socket to be writable. While not, `unsent` is empty.
+    pub slow: bool,
+    /// Frames of the round under way, with their watches.
+    pub staged: Vec<(u32, Key)>,
+    /// Where the next piece of a snapshot is looked for, so that feeds take turns.
+    pub turn: usize,
+    pub dashboard: Option<usize>,
+    pub phase: Phase,
+    pub heard: Instant,
+    pub pinged: Instant,
+    _connection: Arc<ConnectionGuard>,
+}
+
+/// How far a socket is on its way; it only goes forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// In use.
+    Open,
+    /// The server stops: to be closed once a publish under way is answered.
+    Stopping,
+    /// A close frame was queued; nothing follows it.
+    Closed,
+    /// The socket failed, or answers no ping.
+    Gone,
+}
+
+impl Viewer {
+    /// Whether messages may still be sent.
+    pub fn takes_messages(&self) -> bool {
+        self.phase < Phase::Closed
+    }
+}
+
+struct Subscription {
+    reference: Ref,
+    watch: Key,
+    class: Option<Class>,
+}
+
+/// A viewer's cursor into one feed.
+pub struct Watch {
+    pub viewer: Key,
+    pub feed: usize,
+    /// Its place among the feed's watchers.
+    position: usize,
+    /// The fastest of its subscriptions; `None` is as it comes.
+    pub class: Option<Class>,
+    /// The client has, or is being sent, everything up to here.
+    pub cursor: Offset,
+    pub state: State,
+    /// Nothing was sent yet.
+    fresh: bool,
+    /// The client gave a cursor: a snapshot instead of what it asked for is a reset.
+    resumes: bool,
+    /// Another subscription of the view wants the whole of it once more.
+    pub again: bool,
+}
+
+impl Watch {
+    /// Whether a snapshot that is sent now refuses the client's cursor.
+    fn is_reset(&self) -> bool {
+        self.fresh && self.resumes
+    }
+}
+
+/// What a watch does.
+pub enum State {
+    /// Takes deltas.
+    Live,
+    /// Waits for the answer to a question.
+    Asked,
+    /// Is being sent a snapshot.
+    Sending {
+        /// Held until its last piece is sent, so that it counts as being read
+        /// ([`crate::shared::Snapshots`]). Its pieces are its encoding.
+        snapshot: Arc<Snapshot>,
+        /// It refuses the client's cursor.
+        reset: bool,
+        /// The piece to go next.
+        next: usize,
+    },
+}
+
+/// One feed in this shard.
+#[derive(Default)]
+pub struct FeedState {
+    pub watchers: Vec<Key>,
+    /// The end of the newest delta that the shard has heard of.
+    pub latest: Offset,
+    /// Classes that have something to send, as bits.
+    pub dirty: u8,
+}
+
+/// A shard's state.
+pub struct Core {
+    pub shared: Arc<Shared>,
+    pub inbox: Box<dyn Inbox>,
+    pub viewers: Arena<Viewer>,
+    pub watches: Arena<Watch>,
+    pub feeds: Vec<FeedState>,
+    pub round: Round,
+    asks: HashMap<Ask, Vec<Key>>,
+    /// Questions that nobody has put yet; the shard does, see `Shard::settle`.
+    pub new_asks: Vec<Ask>,
+    /// Watches of each class.
+    pub class_sizes: [usize; CLASSES],
+    /// Whether the shard must see to it that every class that is used has a clock.
+    pub classes_changed: bool,
+}
+
+impl Core {
+    pub fn new(shared: Arc<Shared>, inbox: Box<dyn Inbox>) -> Self {
+        let feeds = shared.feeds.iter().map(|_| FeedState::default()).collect();
+        Self {
+            round: Round::new(shared.dashboards.len()),
+            shared,
+            inbox,
+            viewers: Arena::default(),
+            watches: Arena::default(),
+            feeds,
+            asks: HashMap::new(),
+            new_asks: Vec::new(),
+            class_sizes: [0; CLASSES],
+            classes_changed: false,
+        }
+    }
+
+    /// Takes a socket.
+    pub fn admit(
+        &mut self,
+        io: Rc<TcpStream>,
+        wake: Rc<Notify>,
+        connection: Arc<ConnectionGuard>,
+        now: Instant,
+    ) -> Key {
+        self.shared.metrics.sockets.increment(1);
+        self.viewers.insert(Viewer {
+            io,
+            wake,
+            watches: Vec::new(),
+            refs: Vec::new(),
+            unsent: VecDeque::new(),
+            unsent_bytes: 0,
+            slow: false,
+            staged: Vec::new(),
+            turn: 0,
+            dashboard: None,
+            phase: Phase::Open,
+            heard: now,
+            pinged: now,
+            _connection: connection,
+        })
+    }
+
+    /// Forgets a socket and all that it watched.
+    pub fn dismiss(&mut self, key: Key) {
+        self.set_slow(key, false);
+        let Some(viewer) = self.viewers.remove(key) else { return };
+        for subscription in &viewer.refs {
+            if let Some(watch) = self.watches.get(subscription.watch) {
+                self.shared.feeds[watch.feed].metrics.subscriptions.decrement(1);
+            }
+        }
+        for watch in viewer.watches {
+            self.unwatch(watch);
+        }
+        if let Some(dashboard) = viewer.dashboard {
+            self.shared.dashboards[dashboard].connections.decrement(1);
+        }
+        self.shared.metrics.sockets.decrement(1);
+    }
+
+    /// Answers a message that is refused.
+    pub fn refuse(&mut self, key: Key, refused: &Refused) {
+        self.shared.metrics.refuse(refused.code);
+        self.send(key, message::error(refused));
+    }
+
+    /// `subscribe`.
+    pub fn subscribe(&mut self, key: Key, wish: &Subscribe) {
+        if let Err(refused) = self.try_subscribe(key, wish) {
+            self.refuse(key, &refused);
+        }
+    }
+
+    fn try_subscribe(&mut self, key: Key, wish: &Subscribe) -> Result<(), Refused> {
+        let reference = wish.reference;
+        let refuse = |code, message: String| Refused::new(Some(reference), code, message);
+        let shared = Arc::clone(&self.shared);
+        let Some(viewer) = self.viewers.get_mut(key) else { return Ok(()) };
+        let Some(feed) = shared.feed(&wish.feed) else {
+            let shown: String = wish.feed.chars().take(80).collect();
+            return Err(refuse(Code::UnknownFeed, format!("there is no feed `{shown}`; GET /v1/feeds lists them")));
+        };
+        if viewer.refs.iter().any(|s| s.reference == reference) {
+            return Err(refuse(Code::DuplicateRef, format!("`ref` {reference} is in use on this socket")));
+        }
+        if viewer.refs.len() >= shared.limits.max_subscriptions {
+            let limit = shared.limits.max_subscriptions;
+            return Err(refuse(Code::LimitReached, format!("a socket has at most {limit} subscriptions")));
+        }
+        let cursor = match wish.since.as_deref().map(str::parse::<Cursor>) {
+            Some(Err(e)) => return Err(refuse(Code::MalformedCursor, e.to_string())),
+            Some(Ok(cursor)) => Some(cursor),
+            None => None,
+        };
+        if let Some(name) = &wish.dashboard {
+            let Some(dashboard) = shared.dashboard(name) else {
+                return Err(refuse(Code::UnknownDashboard, "there is no such dashboard".to_owned()));
+            };
+            if viewer.dashboard.is_none() {
+                viewer.dashboard = Some(dashboard);
+                shared.dashboards[dashboard].connections.increment(1);
+            }
+        }
+        shared.feeds[feed].metrics.subscriptions.increment(1);
+        self.send(key, message::subscribed(reference, &shared.feeds[feed].encoder));
+        self.watch(key, feed, reference, wish.max_rate.map(rate::class_of), cursor);
+        Ok(())
+    }
+
+    fn watch(&mut self, key: Key, feed: usize, reference: Ref, class: Option<Class>, cursor: Option<Cursor>) {
+        let Some(viewer) = self.viewers.get_mut(key) else { return };
+        let known = viewer.watches.iter().copied().find(|w| self.watches.get(*w).is_some_and(|w| w.feed == feed));
+        let watch = if let Some(watch) = known {
+            watch
+        } else {
+            let state = &mut self.feeds[feed];
+            let watch = self.watches.insert(Watch {
+                viewer: key,
+                feed,
+                position: state.watchers.len(),
+                class: None,
+                cursor: 0,
+                state: State::Asked,
+                fresh: true,
+                resumes: cursor.is_some(),
+                again: false,
+            });
+            // Followed before it is asked: what changes between is delivered.
+            if state.watchers.is_empty() {
+                self.inbox.follow(feed);
+            }
+            state.watchers.push(watch);
+            viewer.watches.push(watch);
+            watch
+        };
+        viewer.refs.push(Subscription { reference, watch, class });
+        self.reclass(key, watch);
+        if known.is_some() {
+            self.start_over(watch);
+            return;
+        }
+        let current = self.shared.feeds[feed].encoder.cursor(0);
+        let since = cursor.filter(|c| c.epoch == current.epoch && c.view == current.view).map(|c| c.offset);
+        if let Some(state) = self.watches.get_mut(watch) {
+            state.cursor = since.unwrap_or(0);
+        }
+        self.ask(watch, since);
+    }
+
+    /// A second subscription of a view wants its rows too; it gets them when nothing else
+    /// of the view is under way.
+    fn start_over(&mut self, key: Key) {
+        let Some(watch) = self.watches.get_mut(key) else { return };
+        if matches!(watch.state, State::Live) {
+            self.ask(key, None);
+        } else {
+            watch.again = true;
+        }
+    }
+
+    /// `unsubscribe`.
+    pub fn unsubscribe(&mut self, key: Key, reference: Ref) {
+        let Some(viewer) = self.viewers.get_mut(key) else { return };
+        let Some(at) = viewer.refs.iter().position(|s| s.reference == reference) else {
+            let message = format!("there is no subscription with `ref` {reference} on this socket");
+            self.refuse(key, &Refused::new(Some(reference), Code::UnknownRef, message));
+            return;
+        };
+        let watch = viewer.refs.swap_remove(at).watch;
+        let last = viewer.refs.iter().all(|s| s.watch != watch);
+        if last {
+            viewer.watches.retain(|w| *w != watch);
+        }
+        if let Some(state) = self.watches.get(watch) {
+            self.shared.feeds[state.feed].metrics.subscriptions.decrement(1);
+        }
+        if last {
+            self.unwatch(watch);
+        } else {
+            self.reclass(key, watch);
+        }
+    }
+
+    fn unwatch(&mut self, key: Key) {
+        let Some(watch) = self.watches.remove(key) else { return };
+        if let Some(class) = watch.class {
+            self.class_sizes[class] -= 1;
+        }
+        let feed = &mut self.feeds[watch.feed];
+        feed.watchers.swap_remove(watch.position);
+        if let Some(moved) = feed.watchers.get(watch.position).and_then(|w| self.watches.get_mut(*w)) {
+            moved.position = watch.position;
+        }
+        if feed.watchers.is_empty() {
+            self.inbox.unfollow(watch.feed);
+        }
+    }
+
+    /// Gives a watch the fastest class of its subscriptions.
+    fn reclass(&mut self, viewer: Key, key: Key) {
+        let Some(viewer) = self.viewers.get(viewer) else { return };
+        let classes = viewer.refs.iter().filter(|s| s.watch == key).map(|s| s.class);
+        // `None`, as it comes, is faster than every class and the least of the options.
+        let class = classes.min().flatten();
+        let Some(watch) = self.watches.get_mut(key) else { return };
+        if let Some(old) = std::mem::replace(&mut watch.class, class) {
+            self.class_sizes[old] -= 1;
+        }
+        if let Some(new) = class {
+            self.class_sizes[new] += 1;
+            self.feeds[watch.feed].dirty |= 1 << new;
+            self.classes_changed = true;
+        }
+    }
+
+    /// Puts a question, or joins one that is under way.
+    pub fn ask(&mut self, key: Key, since: Option<Offset>) {
+        let Some(watch) = self.watches.get_mut(key) else { return };
+        watch.state = State::Asked;
+        let ask = (watch.feed, since);
+        match self.asks.entry(ask) {
+            Entry::Occupied(mut waiting) => waiting.get_mut().push(key),
+            Entry::Vacant(entry) => {
+                entry.insert(vec![key]);
+                self.new_asks.push(ask);
+            }
+        }
+    }
+
+    /// Which variants of a snapshot those who wait would need: plain, reset.
+    pub fn variants(&self, ask: &Ask) -> (bool, bool) {
+        let waiting = self.asks.get(ask).into_iter().flatten().filter_map(|w| self.watches.get(*w));
+        waiting.fold((false, false), |(plain, reset), w| (plain || !w.is_reset(), reset || w.is_reset()))
+    }
+
+    /// The newest cursor among those who wait.
+    pub fn beyond(&self, ask: &Ask) -> Option<Offset> {
+        self.asks.get(ask).into_iter().flatten().filter_map(|w| self.watches.get(*w)).map(|w| w.cursor).max()
+    }
+
+    /// The feed has come at least this far, whatever the inbox said.
+    pub fn heard_of(&mut self, feed: usize, offset: Offset) {
+        let state = &mut self.feeds[feed];
+        state.latest = state.latest.max(offset);
+        state.dirty = u8::MAX;
+    }
+
+    /// The answer to a question goes to all who wait for it.
+    pub fn answer(&mut self, ask: &Ask, answer: &Result<Changes, Unavailable>) {
+        let Some(waiting) = self.asks.remove(ask) else { return };
+        for key in waiting {
+            match answer {
+                Ok(Changes::Delta(delta)) => self.answer_delta(key, delta),
+                Ok(Changes::Snapshot(snapshot)) => self.answer_snapshot(key, snapshot),
+                // The server stops; `closing` is on its way to everybody.
+                Err(Unavailable) => {}
+            }
+        }
+    }
+
+    fn answer_delta(&mut self, key: Key, delta: &feed::Delta) {
+        let Some(watch) = self.watches.get_mut(key) else { return };
+        if delta.from > watch.cursor {
+            // Never the answer to what was asked; a snapshot is right for everybody.
+            return self.ask(key, None);
+        }
+        watch.state = State::Live;
+        let (viewer, feed) = (watch.viewer, watch.feed);
+        let news = delta.to > watch.cursor || std::mem::take(&mut watch.fresh);
+        watch.fresh = false;
+        watch.cursor = watch.cursor.max(delta.to);
+        if std::mem::take(&mut watch.again) {
+            self.ask(key, None);
+        }
+        let Some(state) = self.viewers.get(viewer).filter(|v| v.takes_messages()) else { return };
+        if news {
+            let frame = self.shared.feeds[feed].encoder.delta(delta).clone();
+            self.count_frame(viewer, feed);
+            self.send(viewer, frame);
+        } else if !state.slow {
+            self.pump(viewer);
+        }
+    }
+
+    fn answer_snapshot(&mut self, key: Key, snapshot: &Arc<Snapshot>) {
+        let Some(watch) = self.watches.get_mut(key) else { return };
+        let entry = &self.shared.feeds[watch.feed];
+        let reset = watch.is_reset();
+        if reset {
+            entry.metrics.resets.increment(1);
+        }
+        watch.fresh = false;
+        watch.cursor = snapshot.offset;
+        watch.state = State::Sending { snapshot: Arc::clone(snapshot), reset, next: 0 };
+        let viewer = watch.viewer;
+        if self.viewers.get(viewer).is_some_and(|v| !v.slow) {
+            self.pump(viewer);
+        }
+    }
+
+    /// Sends a close frame; nothing follows it.
+    pub fn close(&mut self, key: Key, reason: Close) {
+        let Some(viewer) = self.viewers.get_mut(key) else { return };
+        if !viewer.takes_messages() {
+            return;
+        }
+        // A snapshot under way, or a question, is of no use any more.
+        let watches = viewer.watches.clone();
+        if reason == Close::Shutdown {
+            // Between 0.5 and 3 s, so that not all come back in the same moment.
+            self.send(key, message::closing(rand::random_range(500..3000)));
+        }
+        self.send(key, codec::close(reason));
+        if let Some(viewer) = self.viewers.get_mut(key) {
+            viewer.phase = viewer.phase.max(Phase::Closed);
+            viewer.wake.notify_one();
+        }
+        for watch in watches {
+            if let Some(watch) = self.watches.get_mut(watch) {
+                watch.state = State::Live;
+            }
+        }
+    }
+
+    /// Tells everybody that the server stops; their tasks say good-bye.
+    pub fn stop(&mut self) {
+        for key in self.viewers.keys().collect::<Vec<_>>() {
+            if let Some(viewer) = self.viewers.get_mut(key) {
+                viewer.phase = viewer.phase.max(Phase::Stopping);
+                viewer.wake.notify_one();
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Events from clients: decoded, kept, and answered for. Posts and WebSocket publishes
+//! come through here, so they cannot disagree.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use model::{Code, DeadLetter};
+use parking_lot::Mutex;
+use serde::Serialize;
+use sources::decode::{Decoded, Decoder, Format, Limits as DecodeLimits};
+
+use crate::backend::{Append, AppendError, Appended, Backend, IdempotencyKey};
+
+/// How many rejections an answer lists.
+const LISTED: usize = 100;
+
+/// How deep a record may be nested.
+const MAX_DEPTH: usize = 64;
+
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8192;
+
+/// How many decoders of a stream are kept for the next requests.
+const IDLE: usize = 8;
+
+/// Bodies above this are decoded beside the runtime, so that they delay nobody.
+const INLINE_BYTES: usize = 128 << 10;
+
+/// One refused record of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Its number in the request, from 0.
+    pub index: u64,
+    /// Why: [`model::Reason`]'s text.
+    pub code: &'static str,
+    /// Why, for a person.
+    pub message: String,
+}
+
+/// What became of a request's events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// How many are kept.
+    pub accepted: u64,
+    /// The first refused ones, at most 100.
+    pub rejected: Vec<Rejected>,
+    /// How many were refused in all.
+    pub rejected_total: u64,
+}
+
+impl Receipt {
+    /// Whether something was sent and nothing of it was good.
+    pub fn is_refusal(&self) -> bool {
+        self.accepted == 0 && self.rejected_total > 0
+    }
+}
+
+/// Decoded events on their way to the log.
+pub struct Prepared {
+    stream: usize,
+    decoded: Decoded,
+    bytes: usize,
+    /// What became of them, once they are kept.
+    pub receipt: Receipt,
+}
+
+/// The streams that clients write to, with their decoders.
+pub struct Ingest {
+    backend: Arc<dyn Backend>,
+    limits: DecodeLimits,
+    /// Decoders that are not in use, by stream. They learn the order of keys, so a few
+    /// are kept.
+    idle: Vec<Mutex<Vec<Decoder>>>,
+}
+
+impl Ingest {
+    /// For the backend's streams.
+    pub fn new(backend: Arc<dyn Backend>, max_record: usize) -> Self {
+        let idle = backend.streams().iter().map(|_| Mutex::default()).collect();
+        let limits = DecodeLimits { max_record, max_depth: MAX_DEPTH, batch_rows: BATCH_ROWS };
+        Self { backend, limits, idle }
+    }
+
+    /// The stream of this name, if clients may write to it.
+    pub fn stream(&self, name: &str) -> Result<usize, (Code, String)> {
+        let streams = self.backend.streams();
+        let Some(index) = streams.iter().position(|s| s.name == name) else {
+            let shown: String = name.chars().take(80).collect();
+            return Err((Code::UnknownStream, format!("there is no stream `{shown}`; GET /v1/streams lists them")));
+        };
+        if streams[index].writable {
+            Ok(index)
+        } else {
+            Err((Code::NotWritable, format!("`{name}` reads its own source; only streams of type http take events")))
+        }
+    }
+
+    /// Decodes; large inputs beside the runtime.
+    pub async fn decode(
+        self: &Arc<Self>,
+        stream: usize,
+        format: Format,
+        bytes: Bytes,
+    ) -> Result<Prepared, AppendError> {
+        if bytes.len() <= INLINE_BYTES {
+            return Ok(self.decode_now(stream, format, &bytes));
+        }
+        let this = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || this.decode_now(stream, format, &bytes));
+        task.await.map_err(|e| AppendError::Failed(format!("decoding: {e}")))
+    }
+
+    fn decode_now(&self, stream: usize, format: Format, bytes: &[u8]) -> Prepared {
+        let idle = self.idle[stream].lock().pop();
+        let mut decoder = idle.unwrap_or_else(|| {
+            let info = &self.backend.streams()[stream];
+            Decoder::new(&info.columns, info.event_time.as_deref(), self.limits)
+        });
+        let decoded = decoder.decode(format, bytes);
+        let mut idle = self.idle[stream].lock();
+        if idle.len() < IDLE {
+            idle.push(decoder);
+        }
+        drop(idle);
+        let rejected = decoded.rejected.iter().take(LISTED).map(|r| Rejected {
+            index: r.index,
+            code: r.letter.reason.as_str(),
+            message: r.letter.message.clone(),
+        });
+        let receipt = Receipt {
+            accepted: decoded.accepted,
+            rejected: rejected.collect(),
+            rejected_total: decoded.rejected.len() as u64,
+        };
+        let columns: usize = decoded.batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        let refused: usize = decoded.rejected.iter().map(|r| r.letter.raw.len() + r.letter.message.len()).sum();
+        Prepared { stream, bytes: columns + refused, decoded, receipt }
+    }
+
+    /// Keeps them, refused ones as dead letters. `answer` is stored with the key.
+    pub async fn append(
+        &self,
+        prepared: Prepared,
+        key: Option<IdempotencyKey>,
+        answer: Bytes,
+    ) -> Result<Appended, AppendError> {
+        let dead: Vec<DeadLetter> = prepared.decoded.rejected.into_iter().map(|r| r.letter).collect();
+        if prepared.decoded.batches.is_empty() && dead.is_empty() && key.is_none() {
+            return Ok(Appended::Done);
+        }
+        let append = Append {
+            stream: prepared.stream,
+            batches: prepared.decoded.batches,
+            dead,
+            bytes: prepared.bytes,
+            key,
+            answer,
+        };
+        self.backend.append(append).await
+    }
+}
+
+/// The code, the text and, where it makes sense, when to come again (milliseconds).
+pub fn refusal(error: &AppendError) -> (Code, String, Option<u64>) {
+    let (code, retry) = match error {
+        AppendError::Busy { retry_after_ms } => (Code::Unavailable, Some(*retry_after_ms)),
+        AppendError::DiskFull => (Code::DiskFull, None),
+        AppendError::InFlight => (Code::IdempotencyInFlight, None),
+        AppendError::Mismatch => (Code::IdempotencyMismatch, None),
+        AppendError::Stopping => (Code::Shutdown, Some(1000)),
+        AppendError::Failed(reason) => {
+            tracing::error!(reason, "events could not be kept");
+            return (Code::Internal, "the events could not be kept; the server's log says why".to_owned(), None);
+        }
+    };
+    (code, error.to_string(), retry)
+}

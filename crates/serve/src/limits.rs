@@ -1,0 +1,77 @@
+//! How many connections may be open: in all, and from one address.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use parking_lot::Mutex;
+
+/// Counts open connections.
+#[derive(Debug)]
+pub struct Connections {
+    max: usize,
+    max_per_address: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One open connection; dropping it makes room for another.
+#[derive(Debug)]
+pub struct ConnectionGuard {
+    connections: Arc<Connections>,
+    address: IpAddr,
+}
+
+impl Connections {
+    /// With these limits.
+    pub fn new(max: usize, max_per_address: usize) -> Arc<Self> {
+        Arc::new(Self { max, max_per_address, open: Mutex::default() })
+    }
+
+    /// Counts a connection, or says that there are enough.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionGuard> {
+        let mut open = self.open.lock();
+        let of_address = open.by_address.get(&address).copied().unwrap_or(0);
+        if open.all >= self.max || of_address >= self.max_per_address {
+            return None;
+        }
+        open.all += 1;
+        open.by_address.insert(address, of_address + 1);
+        Some(ConnectionGuard { connections: Arc::clone(self), address })
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        let mut open = self.connections.open.lock();
+        open.all -= 1;
+        if let Some(count) = open.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_connection_makes_room() {
+        let connections = Connections::new(3, 2);
+        let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let first = connections.admit(a).unwrap();
+        let _second = connections.admit(a).unwrap();
+        assert!(connections.admit(a).is_none(), "more than two of one address");
+        let _third = connections.admit(b).unwrap();
+        assert!(connections.admit(b).is_none(), "more than three in all");
+        drop(first);
+        assert!(connections.admit(b).is_some());
+        assert_eq!(connections.open.lock().by_address.len(), 2);
+    }
+}

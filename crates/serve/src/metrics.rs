@@ -1,0 +1,96 @@
+//! Handles of the metrics that the server counts. Made once, held where they are needed:
+//! nothing is looked up by name on a hot path.
+
+use metrics::{Counter, Gauge, counter, gauge};
+use model::{Code, metric};
+
+/// Counts of the whole server.
+pub struct ServerMetrics {
+    /// Refusals, in the order of [`Code::ALL`].
+    refused: Vec<Counter>,
+    /// Open connections that speak HTTP.
+    pub http_connections: Gauge,
+    /// Open WebSockets.
+    pub sockets: Gauge,
+    /// Bytes written to WebSockets.
+    pub bytes_sent: Counter,
+    /// WebSockets that take no more at the moment.
+    pub lagging: Gauge,
+}
+
+impl ServerMetrics {
+    /// Registers them with the recorder that is installed.
+    pub fn new() -> Self {
+        Self {
+            refused: Code::ALL.iter().map(|c| counter!(metric::REQUESTS_REFUSED, "code" => c.as_str())).collect(),
+            http_connections: gauge!(metric::CONNECTIONS, "transport" => "http"),
+            sockets: gauge!(metric::CONNECTIONS, "transport" => "websocket"),
+            bytes_sent: counter!(metric::BYTES_SENT),
+            lagging: gauge!(metric::LAGGING),
+        }
+    }
+
+    /// Counts a refusal (INV-6).
+    pub fn refuse(&self, code: Code) {
+        // `Code` has no fields and stands in the order of `ALL`.
+        if let Some(counter) = self.refused.get(code as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
+/// Counts of one feed.
+pub struct FeedMetrics {
+    /// Subscriptions now.
+    pub subscriptions: Gauge,
+    /// Frames sent to viewers.
+    pub frames_sent: Counter,
+    /// Cursors that could not be resumed.
+    pub resets: Counter,
+}
+
+impl FeedMetrics {
+    /// For the feed of this name.
+    pub fn new(feed: &str) -> Self {
+        Self {
+            subscriptions: gauge!(metric::SUBSCRIPTIONS, "feed" => feed.to_owned()),
+            frames_sent: counter!(metric::FRAMES_SENT, "feed" => feed.to_owned()),
+            resets: counter!(metric::RESETS, "feed" => feed.to_owned()),
+        }
+    }
+}
+
+/// Encodings of one feed's frames.
+pub fn frames_encoded(feed: &str) -> Counter {
+    counter!(metric::FRAMES_ENCODED, "feed" => feed.to_owned())
+}
+
+/// Counts of one dashboard.
+pub struct DashboardMetrics {
+    /// Open sockets that watch it.
+    pub connections: Gauge,
+    /// Frames sent to them.
+    pub processed: Counter,
+}
+
+impl DashboardMetrics {
+    /// For the dashboard of this name.
+    pub fn new(dashboard: &str) -> Self {
+        Self {
+            connections: gauge!(metric::ACTIVE_CONNECTIONS, "dashboard_id" => dashboard.to_owned()),
+            processed: counter!(metric::MESSAGES_PROCESSED, "dashboard_id" => dashboard.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Code;
+
+    #[test]
+    fn codes_stand_in_the_order_of_their_list() {
+        for (i, code) in Code::ALL.iter().enumerate() {
+            assert_eq!(*code as usize, i);
+        }
+    }
+}

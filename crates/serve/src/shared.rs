@@ -1,0 +1,160 @@
+//! What every part of the server holds: the backend, limits, encoders and counts, made
+//! once at the start.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use config::Limits;
+use feed::Snapshot;
+use metrics_exporter_prometheus::PrometheusHandle;
+use model::Offset;
+use parking_lot::Mutex;
+
+use crate::{
+    backend::Backend,
+    encode::frame::FrameEncoder,
+    ingest::Ingest,
+    metrics::{DashboardMetrics, FeedMetrics, ServerMetrics, frames_encoded},
+};
+
+/// How many snapshots of one feed may be on their way to viewers at once. More viewers
+/// share these: an older snapshot and a delta behind it are as good as a new one.
+const MAX_SNAPSHOTS: usize = 4;
+
+/// One feed, as the server needs it.
+pub struct FeedEntry {
+    /// Makes its frames.
+    pub encoder: FrameEncoder,
+    /// Its counts.
+    pub metrics: FeedMetrics,
+    /// The snapshots that somebody still reads.
+    pub snapshots: Snapshots,
+}
+
+/// The snapshots of one feed that somebody still reads.
+#[derive(Default)]
+pub struct Snapshots(Mutex<Vec<Weak<Snapshot>>>);
+
+impl Snapshots {
+    /// The snapshot to send instead of this one: this one, unless so many are being read
+    /// already that slow readers could make memory grow (INV-4). A viewer that stands at
+    /// `beyond` is not sent back before it.
+    pub fn share(&self, snapshot: Arc<Snapshot>, beyond: Option<Offset>) -> Arc<Snapshot> {
+        let mut known = self.0.lock();
+        known.retain(|s| s.strong_count() > 0);
+        let alive: Vec<_> = known.iter().filter_map(Weak::upgrade).collect();
+        if alive.iter().any(|s| Arc::ptr_eq(s, &snapshot)) {
+            return snapshot;
+        }
+        let newest = alive.into_iter().max_by_key(|s| s.offset).filter(|s| beyond.is_none_or(|b| s.offset > b));
+        match newest {
+            Some(newest) if known.len() >= MAX_SNAPSHOTS => newest,
+            _ => {
+                known.push(Arc::downgrade(&snapshot));
+                snapshot
+            }
+        }
+    }
+}
+
+/// What every part of the server holds.
+pub struct Shared {
+    /// Where events go and feeds come from.
+    pub backend: Arc<dyn Backend>,
+    /// `limits:` of the configuration.
+    pub limits: Limits,
+    /// Origins that may read and open sockets.
+    pub cors: Vec<String>,
+    /// The feeds, in the backend's order.
+    pub feeds: Vec<FeedEntry>,
+    feed_names: HashMap<String, usize>,
+    /// Counts of the dashboards, in the backend's order.
+    pub dashboards: Vec<DashboardMetrics>,
+    dashboard_names: HashMap<String, usize>,
+    /// Counts of the whole server.
+    pub metrics: ServerMetrics,
+    /// Renders `/metrics`.
+    pub prometheus: PrometheusHandle,
+    /// Takes events.
+    pub ingest: Arc<Ingest>,
+}
+
+impl Shared {
+    /// Looks everything up that is looked up by name, once.
+    pub fn new(backend: Arc<dyn Backend>, limits: Limits, cors: Vec<String>, prometheus: PrometheusHandle) -> Self {
+        let epoch = backend.epoch();
+        let feeds = backend.feeds().iter().map(|f| FeedEntry {
+            encoder: FrameEncoder::new(f, epoch, frames_encoded(&f.name)),
+            metrics: FeedMetrics::new(&f.name),
+            snapshots: Snapshots::default(),
+        });
+        let feeds = feeds.collect();
+        let feed_names = backend.feeds().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
+        let dashboard_names = backend.dashboards().iter().enumerate().map(|(i, d)| (d.name.clone(), i)).collect();
+        let dashboards = backend.dashboards().iter().map(|d| DashboardMetrics::new(&d.name)).collect();
+        let ingest = Arc::new(Ingest::new(Arc::clone(&backend), limits.max_record));
+        Self {
+            backend,
+            limits,
+            cors,
+            feeds,
+            feed_names,
+            dashboards,
+            dashboard_names,
+            metrics: ServerMetrics::new(),
+            prometheus,
+            ingest,
+        }
+    }
+
+    /// The feed of this name.
+    pub fn feed(&self, name: &str) -> Option<usize> {
+        self.feed_names.get(name).copied()
+    }
+
+    /// The dashboard of this name.
+    pub fn dashboard(&self, name: &str) -> Option<usize> {
+        self.dashboard_names.get(name).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Int64Array, RecordBatch};
+    use feed::{Changes, Feed, KeepBy};
+    use model::{Column, DataType, FeedKind, FeedSchema, RowChanges, Schema};
+
+    use super::*;
+
+    fn snapshot_at(feed: &mut Feed, offset: Offset) -> Arc<Snapshot> {
+        let schema = Schema::new(vec![Column::new("k", DataType::BigInt).not_null()]).to_arrow();
+        let upserts =
+            RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(vec![offset as i64]))]).unwrap();
+        let changes = RowChanges { upserts, times: vec![0], deletes: RecordBatch::new_empty(schema) };
+        feed.apply(offset, &changes).unwrap();
+        match feed.changes_since(None) {
+            Changes::Snapshot(snapshot) => snapshot,
+            Changes::Delta(_) => panic!("a delta without a cursor"),
+        }
+    }
+
+    #[test]
+    fn slow_readers_pin_a_few_snapshots_and_nobody_is_sent_back() {
+        let schema = Schema::new(vec![Column::new("k", DataType::BigInt).not_null()]);
+        let schema = FeedSchema { name: "f".to_owned(), schema, key_len: 1, kind: FeedKind::Upsert };
+        let options = feed::Options { keep_ms: None, keep_by: KeepBy::Clock, keep_rows: None, max_tombstones: 10 };
+        let mut feed = Feed::new(schema, options);
+        let shared = Snapshots::default();
+        let mut held: Vec<_> = (1..=4).map(|i| shared.share(snapshot_at(&mut feed, i), None)).collect();
+        assert_eq!(held.iter().map(|s| s.offset).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        let fifth = snapshot_at(&mut feed, 5);
+        assert_eq!(shared.share(Arc::clone(&fifth), None).offset, 4, "a fifth was pinned");
+        assert_eq!(shared.share(Arc::clone(&fifth), Some(3)).offset, 4);
+        assert_eq!(shared.share(fifth, Some(4)).offset, 5, "a viewer was sent what it has");
+        held.clear();
+        let fresh = snapshot_at(&mut feed, 6);
+        assert_eq!(shared.share(fresh, None).offset, 6);
+    }
+}

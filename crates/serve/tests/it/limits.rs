@@ -1,0 +1,161 @@
+//! Limits, and who may ask.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    memory::Row,
+    support::{connect, options, read_head, start, start_with},
+};
+
+async fn ask(server: &crate::support::Server, request: &str) -> String {
+    let mut socket = connect(server.address, None).await;
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(crate::support::LONG, socket.read_to_string(&mut answer)).await.expect("no end").unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_or_body_that_does_not_come_ends_the_connection() {
+    let server = start_with(&["waiting"], |o| {
+        o.limits.header_timeout = Duration::from_millis(100);
+        o.limits.body_timeout = Duration::from_millis(100);
+    })
+    .await;
+    let answer = ask(&server, "GET /livez HTTP/1.1\r\nHost: localhost\r\nSlow").await;
+    assert!(!answer.contains(" 200 "), "{answer}");
+    let post = "POST /v1/streams/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                Content-Length: 100\r\n\r\n[";
+    let answer = ask(&server, post).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("\"request_timeout\""), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = start(&["heads"]).await;
+    let request = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20 << 10));
+    let answer = ask(&server, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_limit_are_told_so() {
+    let server = start_with(&["crowd"], |o| o.limits.max_connections = 2).await;
+    let first = server.raw(None).await;
+    let _second = server.raw(None).await;
+    let answer = ask(&server, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("\"limit_reached\""), "{answer}");
+    drop(first);
+    let mut answered = false;
+    while !answered {
+        let answer = ask(&server, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+        answered = answer.starts_with("HTTP/1.1 200");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_only_points_here_is_not_served() {
+    let server = start(&["rebound"]).await;
+    for (host, status) in [("localhost:1", 200), ("127.0.0.1", 200), ("ops.example", 200), ("evil.example", 403)] {
+        let answer = ask(&server, &format!("GET /livez HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_origin_opens_no_socket() {
+    let server = start(&["origins"]).await;
+    for (origin, status) in
+        [("https://ops.example", 101), ("http://localhost:1", 101), ("https://evil.example", 403), ("null", 403)]
+    {
+        let mut socket = connect(server.address, None).await;
+        let request = format!(
+            "GET /v1/ws HTTP/1.1\r\nHost: localhost:1\r\nOrigin: {origin}\r\nConnection: keep-alive, Upgrade\r\n\
+             Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: other, tidewire.v1.json\r\n\r\n"
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let head = read_head(&mut socket).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{origin}: {head}");
+        assert_eq!(status == 101, head.contains("sec-websocket-protocol: tidewire.v1.json"), "{head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_handshake_is_a_bad_request() {
+    let server = start(&["handshake"]).await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for rest in [
+        String::new(),
+        format!("{upgrade}Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
+        format!("{upgrade}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n"),
+        format!("{upgrade}Sec-WebSocket-Version: 13\r\n"),
+    ] {
+        let mut socket = connect(server.address, None).await;
+        socket.write_all(format!("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\n{rest}\r\n").as_bytes()).await.unwrap();
+        let head = read_head(&mut socket).await;
+        assert!(head.starts_with("HTTP/1.1 400") && head.contains("sec-websocket-version: 13"), "{head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_and_an_open_address_are_one_clear_line() {
+    let server = start(&["ports"]).await;
+    let listen = server.address.to_string();
+    let said = async |listen: &str| {
+        let result = serve::bind(serve::Options { listen: listen.to_owned(), ..options() }).await;
+        result.err().expect("it was bound").to_string()
+    };
+    assert_eq!(
+        said(&listen).await,
+        format!("cannot listen on {listen}: the port is in use; stop what uses it or choose another with --listen")
+    );
+    assert!(said("0.0.0.0:0").await.contains("insecure: true"));
+    assert!(said("nonsense").await.contains("expected an address and a port"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_under_way_is_finished_and_idle_connections_do_not_hold_the_end() {
+    let mut server = start(&["finishing"]).await;
+    let _idle = connect(server.address, None).await;
+    let mut socket = connect(server.address, None).await;
+    let head = "POST /v1/streams/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                Content-Length: 9\r\nExpect: 100-continue\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // The handler has begun: it asks for the body.
+    assert!(read_head(&mut socket).await.starts_with("HTTP/1.1 100"));
+    let (mut read, mut write) = socket.into_split();
+    let stopping = tokio::spawn(async move {
+        server.stop().await;
+        server
+    });
+    write.write_all(b"{\"k\": 12}").await.unwrap();
+    let mut answer = String::new();
+    read.read_to_string(&mut answer).await.unwrap();
+    let server = stopping.await.unwrap();
+    assert!(answer.contains("\"accepted\":1"), "{answer}");
+    assert_eq!(server.memory.appends.lock().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_nobody_reads_ends_its_connection() {
+    let server = start_with(&["unread"], |o| {
+        o.limits.body_timeout = Duration::from_millis(100);
+        o.limits.max_connections = 1;
+    })
+    .await;
+    let rows: Vec<Row> = (0..200_000).map(|k| (k, k as f64, "a note of some length")).collect();
+    server.memory.tick(&[(0, &rows, &[])]);
+    let mut unread = connect(server.address, Some(8 << 10)).await;
+    unread.write_all(b"GET /v1/feeds/unread HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(read_head(&mut unread).await.starts_with("HTTP/1.1 200"));
+    // Its place becomes free, though it is still open on this side.
+    let mut answered = false;
+    while !answered {
+        let answer = ask(&server, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+        answered = answer.starts_with("HTTP/1.1 200");
+    }
+    drop(unread);
+}

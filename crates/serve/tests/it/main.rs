@@ -1,0 +1,9 @@
+//! The real server on a free port, with a table in memory behind it.
+
+mod http;
+mod limits;
+mod memory;
+mod slow;
+mod socket;
+mod storm;
+mod support;

@@ -1,0 +1,270 @@
+//! A backend in memory: real feeds, driven by the test; appends are kept in a list.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use arrow_array::{Float64Array, Int64Array, RecordBatch, StringArray};
+use bytes::Bytes;
+use feed::{Changes, Delta, Feed, KeepBy};
+use futures_util::{FutureExt, future::BoxFuture};
+use model::{Column, DataType, FeedKind, FeedSchema, Offset, RowChanges, Schema, ViewId};
+use parking_lot::Mutex;
+use serve::backend::{
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, Status, StreamInfo,
+    StreamStatus, Unavailable,
+};
+
+pub const EPOCH: u32 = 9;
+
+/// `k`, `value` and `note`.
+pub type Row<'a> = (i64, f64, &'a str);
+
+/// A feed, its rows that are new or replaced, and its keys that are gone.
+pub type FeedChanges<'a> = (usize, &'a [Row<'a>], &'a [i64]);
+
+struct State {
+    feeds: Vec<Feed>,
+    inboxes: Vec<Arc<Mailbox>>,
+    tick: Offset,
+}
+
+/// As the engine's: it holds one delivery, and what comes while it is full is merged into
+/// the next. So a delivery may be older than the answer to a question.
+struct Mailbox {
+    cursors: Mutex<HashMap<usize, Offset>>,
+    delivery: Mutex<Vec<(usize, Arc<Delta>)>>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// The backend.
+pub struct Memory {
+    streams: Vec<StreamInfo>,
+    feeds: Vec<FeedInfo>,
+    dashboards: Vec<config::Dashboard>,
+    state: Arc<Mutex<State>>,
+    pub appends: Mutex<Vec<Append>>,
+    keys: Mutex<HashMap<String, (IdempotencyKey, Bytes)>>,
+    /// What the next append fails with.
+    pub failure: Mutex<Option<AppendError>>,
+    pub ready: AtomicBool,
+}
+
+fn schema(name: &str) -> FeedSchema {
+    let columns = vec![
+        Column::new("k", DataType::BigInt).not_null(),
+        Column::new("value", DataType::Double),
+        Column::new("note", DataType::Text),
+    ];
+    FeedSchema { name: name.to_owned(), schema: Schema::new(columns), key_len: 1, kind: FeedKind::Upsert }
+}
+
+fn column(name: &str, data_type: DataType) -> config::StreamColumn {
+    config::StreamColumn { name: name.to_owned(), from: name.to_owned(), data_type, not_null: false }
+}
+
+impl Memory {
+    /// With feeds of these names, a stream `events` that clients write to, a stream
+    /// `file` that they do not, and a dashboard named after the first feed.
+    pub fn new(feeds: &[&str]) -> Arc<Self> {
+        let options =
+            || feed::Options { keep_ms: None, keep_by: KeepBy::Clock, keep_rows: None, max_tombstones: 10_000 };
+        let stream = |name: &str, writable| StreamInfo {
+            name: name.to_owned(),
+            columns: vec![column("k", DataType::BigInt), column("value", DataType::Double)],
+            event_time: None,
+            writable,
+        };
+        let info = |(i, name): (usize, &&str)| FeedInfo {
+            name: (*name).to_owned(),
+            schema: schema(name),
+            view: ViewId(100 + i as u64),
+            sql: "SELECT k, value, note FROM events".to_owned(),
+            stream: "events".to_owned(),
+        };
+        let state =
+            State { feeds: feeds.iter().map(|f| Feed::new(schema(f), options())).collect(), inboxes: vec![], tick: 0 };
+        Arc::new(Self {
+            streams: vec![stream("events", true), stream("file", false)],
+            feeds: feeds.iter().enumerate().map(info).collect(),
+            dashboards: vec![config::Dashboard {
+                name: feeds[0].to_owned(),
+                place: config::Place { file: "test.yaml".into(), line: 1, column: 1 },
+                title: "All".to_owned(),
+                panels: vec![],
+            }],
+            state: Arc::new(Mutex::new(state)),
+            appends: Mutex::default(),
+            keys: Mutex::default(),
+            failure: Mutex::default(),
+            ready: AtomicBool::new(true),
+        })
+    }
+
+    /// One tick.
+    pub fn tick(&self, changes: &[FeedChanges]) {
+        let mut state = self.state.lock();
+        state.tick += 1;
+        let tick = state.tick;
+        for (feed, upserts, deletes) in changes {
+            let changes = row_changes(upserts, deletes);
+            state.feeds[*feed].apply(tick, &changes).unwrap();
+        }
+        for feed in &mut state.feeds {
+            feed.advance(tick);
+        }
+        for inbox in state.inboxes.clone() {
+            inbox.fill(&mut state);
+        }
+    }
+
+    /// One row of one feed.
+    pub fn put(&self, feed: usize, k: i64, value: f64, note: &str) {
+        self.tick(&[(feed, &[(k, value, note)], &[])]);
+    }
+
+    /// The rows of a feed, by key.
+    pub fn table(&self, feed: usize) -> HashMap<i64, (f64, String)> {
+        let Changes::Snapshot(snapshot) = self.state.lock().feeds[feed].changes_since(None) else {
+            panic!("no snapshot")
+        };
+        let mut rows = HashMap::new();
+        for batch in snapshot.batches() {
+            let k: &Int64Array = batch.column(0).as_any().downcast_ref().unwrap();
+            let value: &Float64Array = batch.column(1).as_any().downcast_ref().unwrap();
+            let note: &StringArray = batch.column(2).as_any().downcast_ref().unwrap();
+            for i in 0..batch.num_rows() {
+                rows.insert(k.value(i), (value.value(i), note.value(i).to_owned()));
+            }
+        }
+        rows
+    }
+
+    pub fn offset(&self) -> Offset {
+        self.state.lock().tick
+    }
+}
+
+fn row_changes(upserts: &[Row], deletes: &[i64]) -> RowChanges {
+    let schema = schema("any");
+    let rows = RecordBatch::try_new(
+        schema.schema.to_arrow(),
+        vec![
+            Arc::new(Int64Array::from_iter_values(upserts.iter().map(|u| u.0))),
+            Arc::new(Float64Array::from_iter_values(upserts.iter().map(|u| u.1))),
+            Arc::new(StringArray::from_iter_values(upserts.iter().map(|u| u.2))),
+        ],
+    );
+    let keys = RecordBatch::try_new(schema.key_arrow(), vec![Arc::new(Int64Array::from(deletes.to_vec()))]);
+    RowChanges { upserts: rows.unwrap(), times: vec![0; upserts.len()], deletes: keys.unwrap() }
+}
+
+impl Backend for Memory {
+    fn streams(&self) -> &[StreamInfo] {
+        &self.streams
+    }
+
+    fn feeds(&self) -> &[FeedInfo] {
+        &self.feeds
+    }
+
+    fn dashboards(&self) -> &[config::Dashboard] {
+        &self.dashboards
+    }
+
+    fn epoch(&self) -> u32 {
+        EPOCH
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        let answer = match (self.failure.lock().take(), &append.key) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(key)) => {
+                let mut keys = self.keys.lock();
+                match keys.get(&key.key) {
+                    Some((known, answer)) if known == key => Ok(Appended::Replayed(answer.clone())),
+                    Some(_) => Err(AppendError::Mismatch),
+                    None => {
+                        keys.insert(key.key.clone(), (key.clone(), append.answer.clone()));
+                        self.appends.lock().push(append);
+                        Ok(Appended::Done)
+                    }
+                }
+            }
+            (None, None) => {
+                self.appends.lock().push(append);
+                Ok(Appended::Done)
+            }
+        };
+        async { answer }.boxed()
+    }
+
+    fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>> {
+        let changes = self.state.lock().feeds[feed].changes_since(since);
+        async { Ok(changes) }.boxed()
+    }
+
+    fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {
+        let mailbox = Arc::new(Mailbox { cursors: Mutex::default(), delivery: Mutex::default(), wake });
+        self.state.lock().inboxes.push(Arc::clone(&mailbox));
+        Box::new(Deltas { mailbox, state: Arc::clone(&self.state) })
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err("recovering".to_owned()) }
+    }
+
+    fn status(&self) -> Status {
+        let state = self.state.lock();
+        let feed = |f: &Feed| FeedStatus { rows: f.len() as u64, offset: f.last_change(), groups: 0 };
+        let stream = |_: &StreamInfo| StreamStatus { caught_up: true, ..StreamStatus::default() };
+        Status { feeds: state.feeds.iter().map(feed).collect(), streams: self.streams.iter().map(stream).collect() }
+    }
+}
+
+struct Deltas {
+    mailbox: Arc<Mailbox>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Inbox for Deltas {
+    fn follow(&mut self, feed: usize) {
+        let state = self.state.lock();
+        self.mailbox.cursors.lock().insert(feed, state.tick);
+    }
+
+    fn unfollow(&mut self, feed: usize) {
+        self.mailbox.cursors.lock().remove(&feed);
+    }
+
+    fn take(&mut self) -> Vec<(usize, Arc<Delta>)> {
+        let delivery = std::mem::take(&mut *self.mailbox.delivery.lock());
+        self.mailbox.fill(&mut self.state.lock());
+        delivery
+    }
+}
+
+impl Mailbox {
+    fn fill(&self, state: &mut State) {
+        let mut delivery = self.delivery.lock();
+        if !delivery.is_empty() {
+            return;
+        }
+        for (feed, cursor) in self.cursors.lock().iter_mut() {
+            let Changes::Delta(delta) = state.feeds[*feed].changes_since(Some(*cursor)) else {
+                panic!("a shard fell behind the floor")
+            };
+            *cursor = delta.to;
+            if !delta.is_empty() {
+                delivery.push((*feed, delta));
+            }
+        }
+        if !delivery.is_empty() {
+            (self.wake)();
+        }
+    }
+}
