@@ -1,0 +1,227 @@
+//! Posts with retries, and snapshots, over plain HTTP.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+
+use crate::{Backoff, Error, Options, Table, address::Address, frame::Frame, frame::Rejected};
+
+/// What a post came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// How many events are kept.
+    pub accepted: u64,
+    /// Which are not, and why; at most 100 of them.
+    pub rejected: Vec<Rejected>,
+    /// How many are not.
+    pub rejected_total: u64,
+    /// How many attempts failed before this answer.
+    pub retries: u32,
+}
+
+/// An HTTP client for one server. Keeps connections open; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    address: Address,
+    backoff: Backoff,
+    retry_for: Duration,
+}
+
+/// The body of an answer: an acknowledgement, or a problem document.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    accepted: u64,
+    rejected: Vec<Rejected>,
+    rejected_total: Option<u64>,
+    code: Option<String>,
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+/// What one attempt came to, if not an acknowledgement.
+enum Failure {
+    /// Another attempt may succeed, after this wait if the server named one.
+    Again { reason: String, after: Option<Duration> },
+    /// None will.
+    Final(Error),
+}
+
+impl Http {
+    /// A client for `options.url`. Of the options, `backoff`, `connect_timeout`, `silence`
+    /// (for a whole request) and `retry_for` apply.
+    pub fn new(options: &Options) -> Result<Self, Error> {
+        let address = Address::parse(&options.url)?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.silence)
+            .build()
+            .map_err(|e| Error::Unreachable { url: options.url.clone(), reason: chain(&e) })?;
+        Ok(Self { client, address, backoff: options.backoff, retry_for: options.retry_for })
+    }
+
+    /// Posts events to a stream and waits until the server says that they are kept.
+    ///
+    /// Tries again after 429 and 503, and where the server could not be reached. With an
+    /// idempotency key it also does so where a connection broke in the middle: all attempts
+    /// carry the same key, so the events are kept once. Without one that is an error,
+    /// [`Error::Unacknowledged`].
+    pub async fn post(
+        &self,
+        stream: &str,
+        body: Bytes,
+        content_type: &str,
+        idempotency_key: Option<&str>,
+    ) -> Result<Posted, Error> {
+        let began = Instant::now();
+        let mut retries = 0;
+        loop {
+            let (reason, after) = match self.attempt(stream, &body, content_type, idempotency_key).await {
+                Ok(posted) => return Ok(Posted { retries, ..posted }),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Again { reason, after }) => (reason, after),
+            };
+            let wait = after.unwrap_or_default() + self.backoff.delay(retries, rand::random());
+            if began.elapsed() + wait > self.retry_for {
+                return Err(Error::GaveUp { waited: began.elapsed(), reason });
+            }
+            tracing::debug!(%reason, ?wait, "posting again");
+            retries += 1;
+            sleep(wait).await;
+        }
+    }
+
+    async fn attempt(&self, stream: &str, body: &Bytes, kind: &str, key: Option<&str>) -> Result<Posted, Failure> {
+        let mut request = self.client.post(self.address.path(&["v1", "streams", stream])).header(CONTENT_TYPE, kind);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let broken = |error: &reqwest::Error| {
+            if key.is_some() || error.is_connect() {
+                Failure::Again { reason: chain(error), after: None }
+            } else {
+                Failure::Final(Error::Unacknowledged)
+            }
+        };
+        let response = request.body(body.clone()).send().await.map_err(|e| broken(&e))?;
+        let status = response.status();
+        let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+        let text = response.bytes().await.map_err(|e| broken(&e))?;
+        let answer: Answer = match serde_json::from_slice(&text) {
+            Ok(answer) => answer,
+            Err(_) if status.is_success() => return Err(Failure::Final(not_ours(status))),
+            Err(_) => Answer::default(),
+        };
+        let none_accepted = answer.code.as_deref() == Some(model::Code::NoneAccepted.as_str());
+        if status.is_success() || none_accepted {
+            let rejected_total = answer.rejected_total.unwrap_or(answer.rejected.len() as u64);
+            return Ok(Posted { accepted: answer.accepted, rejected: answer.rejected, rejected_total, retries: 0 });
+        }
+        // An attempt whose connection broke may still be under way at the server.
+        let in_flight = answer.code.as_deref() == Some(model::Code::IdempotencyInFlight.as_str());
+        let error = refused(status, answer);
+        if in_flight || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            return Err(Failure::Again { reason: error.to_string(), after: after.map(Duration::from_secs) });
+        }
+        Err(Failure::Final(error))
+    }
+
+    /// The feed as it is now. One attempt.
+    pub async fn snapshot(&self, feed: &str) -> Result<Table, Error> {
+        let text = self.get(&["v1", "feeds", feed]).await?;
+        let mut table = Table::new();
+        table.apply(Frame::parse(&text)?)?;
+        Ok(table)
+    }
+
+    /// The server's streams. One attempt.
+    pub async fn streams(&self) -> Result<Vec<Stream>, Error> {
+        let text = self.get(&["v1", "streams"]).await?;
+        let Streams { streams } = serde_json::from_str(&text).map_err(|_| not_ours(StatusCode::OK))?;
+        Ok(streams)
+    }
+
+    async fn get(&self, path: &[&str]) -> Result<String, Error> {
+        let url = self.address.path(path);
+        let unreachable = |e: &reqwest::Error| Error::Unreachable { url: url.to_string(), reason: chain(e) };
+        let response = self.client.get(url.clone()).send().await.map_err(|e| unreachable(&e))?;
+        let status = response.status();
+        let text = response.text().await.map_err(|e| unreachable(&e))?;
+        if status.is_success() {
+            Ok(text)
+        } else {
+            Err(refused(status, serde_json::from_str(&text).unwrap_or_default()))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Streams {
+    streams: Vec<Stream>,
+}
+
+/// What the server says of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Stream {
+    /// Its name.
+    pub name: String,
+    /// Its column of event time, if it has one.
+    pub event_time: Option<String>,
+    /// Its columns.
+    pub columns: Vec<StreamColumn>,
+    /// Events accepted since the server's start.
+    pub accepted: u64,
+    /// Whether the source will yield nothing more.
+    pub ended: bool,
+}
+
+/// A column of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StreamColumn {
+    /// Its name in SQL.
+    pub name: String,
+    /// The name of the field in a record.
+    pub from: String,
+}
+
+impl Stream {
+    /// The field of a record that holds the event time.
+    pub fn event_time_field(&self) -> Option<&str> {
+        let time = self.event_time.as_ref()?;
+        self.columns.iter().find(|column| &column.name == time).map(|column| column.from.as_str())
+    }
+}
+
+/// The problem document as an error. An answer without one came from something in between.
+fn refused(status: StatusCode, answer: Answer) -> Error {
+    let Some(code) = answer.code else { return not_ours(status) };
+    let message = answer.detail.or(answer.title).unwrap_or_else(|| status.to_string());
+    Error::Refused { code, message }
+}
+
+fn not_ours(status: StatusCode) -> Error {
+    Error::Refused {
+        code: status.as_u16().to_string(),
+        message: format!("the answer is not Tidewire's: {status}; is the address right?"),
+    }
+}
+
+/// An error with its causes: reqwest's own text leaves out why.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
