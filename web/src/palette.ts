@@ -1,0 +1,55 @@
+import { inFrame } from "./frame.ts";
+
+/** How many series have a colour of their own. */
+export const SERIES_COLOURS = 8;
+
+/** The tokens that a canvas needs, as colours that it understands. */
+export interface Palette {
+  readonly series: readonly string[];
+  readonly faint: string;
+  readonly grid: string;
+  readonly surface: string;
+}
+
+let current: Palette | undefined;
+
+/** The tokens as they are now. */
+export function palette(): Palette {
+  current ??= readTokens();
+  return current;
+}
+
+/** A token's name for style sheets. */
+export const seriesToken = (slot: number): string => `var(--series-${(slot % SERIES_COLOURS) + 1})`;
+
+/** Calls `redraw` in a frame after the system has gone from light to dark or back, and after the font has come. */
+export function onLook(redraw: () => void): () => void {
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  const changed = () => {
+    current = undefined;
+    inFrame(redraw);
+  };
+  scheme.addEventListener("change", changed);
+  document.fonts.addEventListener("loadingdone", changed);
+  return () => {
+    scheme.removeEventListener("change", changed);
+    document.fonts.removeEventListener("loadingdone", changed);
+  };
+}
+
+/** A custom property keeps the words it was given; only a real property gives the colour they come to. */
+function readTokens(): Palette {
+  const probe = document.body.appendChild(document.createElement("span"));
+  const read = (token: string) => {
+    probe.style.color = `var(--${token})`;
+    return getComputedStyle(probe).color;
+  };
+  const tokens = {
+    series: Array.from({ length: SERIES_COLOURS }, (_, at) => read(`series-${at + 1}`)),
+    faint: read("faint"),
+    grid: read("grid"),
+    surface: read("surface"),
+  };
+  probe.remove();
+  return tokens;
+}
