@@ -1,0 +1,167 @@
+//! The engine, as `serve` sees it.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use config::{Config, Dashboard, Source};
+use engine::Handle;
+use feed::{Changes, Delta};
+use futures_util::future::BoxFuture;
+use model::Offset;
+use query::Plan;
+use serve::backend::{
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, Status, StreamInfo, StreamStatus, Unavailable,
+};
+
+/// How long a producer that was told to come again should wait, in milliseconds.
+const RETRY_AFTER_MS: u64 = 1_000;
+
+/// A running engine with what its configuration says of it.
+pub(crate) struct EngineBackend {
+    handle: Handle,
+    streams: Vec<StreamInfo>,
+    feeds: Vec<FeedInfo>,
+    dashboards: Vec<Dashboard>,
+}
+
+impl EngineBackend {
+    pub(crate) fn new(handle: Handle, config: &Config, plans: &[Plan]) -> Self {
+        let views = &handle.status().views;
+        Self {
+            streams: config
+                .streams
+                .iter()
+                .map(|s| StreamInfo {
+                    name: s.name.clone(),
+                    columns: s.columns.clone(),
+                    event_time: s.event_time.as_ref().map(|t| t.column.clone()),
+                    writable: matches!(s.source, Source::Http),
+                })
+                .collect(),
+            feeds: config
+                .feeds
+                .iter()
+                .zip(plans)
+                .zip(views)
+                .map(|((feed, plan), view)| FeedInfo {
+                    name: feed.name.clone(),
+                    schema: plan.output().clone(),
+                    view: *view,
+                    sql: feed.sql.text.clone(),
+                    stream: plan.stream().to_owned(),
+                })
+                .collect(),
+            dashboards: config.dashboards.clone(),
+            handle,
+        }
+    }
+}
+
+impl Backend for EngineBackend {
+    fn streams(&self) -> &[StreamInfo] {
+        &self.streams
+    }
+
+    fn feeds(&self) -> &[FeedInfo] {
+        &self.feeds
+    }
+
+    fn dashboards(&self) -> &[Dashboard] {
+        &self.dashboards
+    }
+
+    fn epoch(&self) -> u32 {
+        self.handle.status().epoch
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            let append = engine::Append {
+                stream: append.stream,
+                batches: append.batches,
+                dead: append.dead,
+                bytes: append.bytes,
+                key: append.key.map(|k| engine::IdempotencyKey { key: k.key, body_hash: k.body_hash }),
+                answer: append.answer,
+            };
+            match handle.append(append).await {
+                Ok(engine::Appended::Done) => Ok(Appended::Done),
+                Ok(engine::Appended::Replayed(answer)) => Ok(Appended::Replayed(answer)),
+                Err(error) => Err(match error {
+                    engine::AppendError::Busy => AppendError::Busy { retry_after_ms: RETRY_AFTER_MS },
+                    engine::AppendError::DiskFull => AppendError::DiskFull,
+                    engine::AppendError::InFlight => AppendError::InFlight,
+                    engine::AppendError::Mismatch => AppendError::Mismatch,
+                    engine::AppendError::Stopping => AppendError::Stopping,
+                    engine::AppendError::Failed(why) => AppendError::Failed(why),
+                }),
+            }
+        })
+    }
+
+    fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>> {
+        let handle = self.handle.clone();
+        Box::pin(async move { handle.changes_since(feed, since).await.map_err(|_| Unavailable) })
+    }
+
+    fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {
+        Box::new(ShardInbox(self.handle.inbox(wake).ok()))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.handle.is_failing() {
+            return Err("the log cannot be written; see the server's log".to_owned());
+        }
+        Ok(())
+    }
+
+    fn status(&self) -> Status {
+        let status = self.handle.status();
+        Status {
+            feeds: status
+                .feeds
+                .iter()
+                .map(|feed| FeedStatus {
+                    rows: feed.rows.load(Ordering::Relaxed),
+                    offset: feed.last_change.load(Ordering::Relaxed),
+                    groups: feed.groups.load(Ordering::Relaxed),
+                })
+                .collect(),
+            streams: status
+                .streams
+                .iter()
+                .map(|stream| {
+                    let watermark = stream.watermark.load(Ordering::Relaxed);
+                    StreamStatus {
+                        accepted: stream.accepted.load(Ordering::Relaxed),
+                        refused: stream.refused.load(Ordering::Relaxed),
+                        watermark: (watermark > i64::MIN).then_some(watermark),
+                        caught_up: stream.caught_up.load(Ordering::Relaxed),
+                        ended: stream.ended.load(Ordering::Relaxed),
+                    }
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A shard's box; `None` if the engine stopped before the shard began.
+struct ShardInbox(Option<engine::Inbox>);
+
+impl Inbox for ShardInbox {
+    fn follow(&mut self, feed: usize) {
+        if let Some(inbox) = &self.0 {
+            inbox.follow(feed);
+        }
+    }
+
+    fn unfollow(&mut self, feed: usize) {
+        if let Some(inbox) = &self.0 {
+            inbox.unfollow(feed);
+        }
+    }
+
+    fn take(&mut self) -> Vec<(usize, Arc<Delta>)> {
+        self.0.as_ref().map(engine::Inbox::take).unwrap_or_default()
+    }
+}

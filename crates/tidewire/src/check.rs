@@ -1,0 +1,47 @@
+//! `tidewire check` and `tidewire schema`.
+
+use std::path::Path;
+
+use config::Config;
+use query::Plan;
+
+use crate::{cli::CheckOptions, report::Failure};
+
+/// Loads and plans a configuration; every problem of both at once.
+pub(crate) fn load(path: &Path) -> Result<(Config, Vec<Plan>), Failure> {
+    let config = config::load(path, &|name| std::env::var(name).ok()).map_err(|p| Failure::problems(&p))?;
+    plan(config)
+}
+
+pub(crate) fn plan(config: Config) -> Result<(Config, Vec<Plan>), Failure> {
+    let plans = engine::plan::plan(&config).map_err(|p| Failure::problems(&p))?;
+    Ok((config, plans))
+}
+
+pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
+    let (config, plans) = load(&options.config)?;
+    println!(
+        "{}: fine ({} streams, {} feeds, {} dashboards)",
+        options.config.display(),
+        config.streams.len(),
+        plans.len(),
+        config.dashboards.len()
+    );
+    for plan in &plans {
+        let feed = plan.output();
+        let columns: Vec<String> = feed.schema.columns.iter().map(|c| format!("{} {}", c.name, c.data_type)).collect();
+        println!("  feed {}: key ({}), {}", feed.name, names(feed.key()), columns.join(", "));
+    }
+    Ok(())
+}
+
+fn names(columns: &[model::Column]) -> String {
+    columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn schema() -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(&config::json_schema())
+        .map_err(|e| Failure::new(format!("the schema cannot be printed: {e}")))?;
+    println!("{text}");
+    Ok(())
+}

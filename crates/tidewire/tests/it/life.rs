@@ -1,0 +1,237 @@
+//! A server's life: events in and out, stops and starts, files, a changed query.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use client::{Client, Event, Http, Options, Subscription};
+use serde_json::{Value, json};
+
+use super::server::{Server, tidewire};
+
+/// How long something may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+fn stream(extra: &str) -> String {
+    format!(
+        "
+streams:
+  events:
+    source: {{ type: http }}
+    schema: {{ metric: text, value: double, ts: timestamp }}
+    event_time: {{ column: ts, max_lateness: 1s, max_ahead: off }}
+feeds:
+  load:
+    sql: |
+      SELECT metric, window_start, count(*) AS n, avg(value) AS value
+      FROM TUMBLE(events, ts, INTERVAL '10 seconds')
+      GROUP BY metric, window_start
+    keep: 365d
+{extra}"
+    )
+}
+
+async fn post(http: &Http, lines: &[Value]) {
+    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let posted = http.post("events", body.into(), "application/x-ndjson", None).await.expect("it is taken");
+    assert_eq!(posted.accepted as usize, lines.len());
+}
+
+/// Reads events until the table says so.
+async fn until(feed: &mut Subscription, done: impl Fn(&client::Table) -> bool) -> Vec<Event> {
+    let mut events = Vec::new();
+    let began = Instant::now();
+    while !done(feed.table()) {
+        assert!(began.elapsed() < PATIENCE, "the table stays at {:?}", feed.table().by_key());
+        if let Ok(event) = tokio::time::timeout(Duration::from_millis(200), feed.next()).await {
+            events.push(event.expect("a lost connection is mended"));
+        }
+    }
+    events
+}
+
+/// Reads the feed over HTTP until it says so.
+fn wait_for(server: &Server, feed: &str, done: impl Fn(&[Vec<Value>]) -> bool) -> Vec<Vec<Value>> {
+    let http = Http::new(&Options::new(server.url())).expect("a good address");
+    let runtime = runtime();
+    let began = Instant::now();
+    loop {
+        let table = runtime.block_on(http.snapshot(feed)).expect("the feed is served");
+        let rows: Vec<Vec<Value>> = table.by_key().values().map(|row| row.to_vec()).collect();
+        if done(&rows) {
+            return rows;
+        }
+        assert!(began.elapsed() < PATIENCE, "{feed} stays at {rows:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn count(rows: &[Vec<Value>], column: usize) -> u64 {
+    rows.iter().filter_map(|row| row[column].as_u64()).sum()
+}
+
+#[test]
+fn a_post_becomes_a_row_on_every_socket() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(dir.path(), &stream(""));
+    runtime().block_on(async {
+        let http = Http::new(&Options::new(server.url())).expect("a good address");
+        let client = Client::connect(Options::new(server.url())).await.expect("it listens");
+        let mut feed = client.subscribe("load", None).await.expect("the feed exists");
+        let event = |metric: &str, value: f64, ts: i64| json!({"metric": metric, "value": value, "ts": ts});
+        post(&http, &[event("a", 1.0, 1_000), event("b", 5.0, 1_500)]).await;
+        post(&http, &[event("a", 3.0, 2_000)]).await;
+        until(&mut feed, |table| {
+            table.get(&[json!("a"), json!(0)]).is_some_and(|row| row[2] == 2 && row[3] == 2.0)
+                && table.get(&[json!("b"), json!(0)]).is_some_and(|row| row[2] == 1 && row[3] == 5.0)
+        })
+        .await;
+        assert_eq!(feed.table().columns()[0].name, "metric");
+        assert_eq!(feed.table().key().len(), 2);
+    });
+}
+
+#[test]
+fn a_stop_is_orderly_and_clients_resume_with_a_delta() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(dir.path(), &stream(""));
+    let runtime = runtime();
+    let mut options = Options::new(server.url());
+    options.backoff.max = Duration::from_millis(300);
+    let http = Http::new(&options).expect("a good address");
+    let mut feed = runtime.block_on(async {
+        let client = Client::connect(options).await.expect("it listens");
+        let mut feed = client.subscribe("load", None).await.expect("the feed exists");
+        post(&http, &[json!({"metric": "a", "value": 1, "ts": 1_000})]).await;
+        until(&mut feed, |table| table.len() == 1).await;
+        feed
+    });
+    let (code, took) = server.terminate();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+    server.restart();
+    runtime.block_on(async {
+        post(&http, &[json!({"metric": "b", "value": 1, "ts": 2_000})]).await;
+        let events = until(&mut feed, |table| table.len() == 2).await;
+        assert!(events.iter().any(|e| matches!(e, Event::Disconnected { .. })), "{events:?}");
+        assert!(!events.iter().any(|e| matches!(e, Event::Snapshot { .. })), "no snapshot, a delta: {events:?}");
+    });
+}
+
+#[test]
+fn a_file_is_read_once_whatever_happens() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut text = String::new();
+    let mut expected: BTreeMap<i64, u64> = BTreeMap::new();
+    for i in 0..200_000_i64 {
+        writeln!(text, r#"{{"metric":"m{}","value":{i},"ts":{}}}"#, i % 10, i * 10).expect("a write to memory");
+        *expected.entry(i * 10 / 10_000 * 10_000).or_default() += 1;
+    }
+    let path = dir.path().join("events.ndjson");
+    std::fs::write(&path, &text).expect("a file");
+    let config =
+        stream("").replace("{ type: http }", &format!("{{ type: file, path: \"{}\", follow: true }}", path.display()));
+    let mut server = Server::start(dir.path(), &config);
+    // Killed in the middle, as often as it takes to have been killed in the middle.
+    for _ in 0..3 {
+        wait_for(&server, "load", |rows| !rows.is_empty());
+        server.kill();
+        server.restart();
+    }
+    let rows = wait_for(&server, "load", |rows| count(rows, 2) >= 200_000);
+    let mut found: BTreeMap<i64, u64> = BTreeMap::new();
+    for row in &rows {
+        *found.entry(row[1].as_i64().expect("a time")).or_default() += row[2].as_u64().expect("a count");
+    }
+    assert_eq!(found, expected);
+    // It grows, and what is new shows.
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("the file");
+    std::io::Write::write_all(&mut file, b"{\"metric\":\"new\",\"value\":1,\"ts\":2000000}\n").expect("a write");
+    wait_for(&server, "load", |rows| rows.iter().any(|row| row[0] == "new"));
+}
+
+#[test]
+fn a_changed_query_is_rebuilt_from_the_log() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(dir.path(), &stream(""));
+    let http = Http::new(&Options::new(server.url())).expect("a good address");
+    let events: Vec<Value> = (0..100).map(|i| json!({"metric": "a", "value": i, "ts": i * 100})).collect();
+    runtime().block_on(post(&http, &events));
+    wait_for(&server, "load", |rows| count(rows, 2) == 100);
+    assert_eq!(server.terminate().0, Some(0));
+    let changed = stream(
+        "  by_metric:
+    sql: SELECT metric, count(*) AS n, max(value) AS most FROM events GROUP BY metric
+    keep: 365d
+",
+    )
+    .replace("avg(value) AS value", "sum(value) AS value");
+    std::fs::write(dir.path().join("tidewire.yaml"), changed).expect("a file");
+    server.restart();
+    let rows = wait_for(&server, "load", |rows| !rows.is_empty());
+    assert_eq!(rows, [[json!("a"), json!(0), json!(100), json!(4950.0)]]);
+    let rows = wait_for(&server, "by_metric", |rows| !rows.is_empty());
+    assert_eq!(rows, [[json!("a"), json!(100), json!(99.0)]]);
+}
+
+#[test]
+fn push_and_tail_are_the_two_ends_of_a_pipe() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(dir.path(), &stream(""));
+    let csv = dir.path().join("events.csv");
+    std::fs::write(&csv, "metric,value,ts\na,1,1000\na,2,1970-01-01T00:00:02Z\nb,oops,3000\n").expect("a file");
+    let csv = csv.to_string_lossy();
+    let pushed = tidewire(&["push", "events", &csv, "--url", &server.url()]);
+    assert_eq!(pushed.code, Some(0), "{}", pushed.stderr);
+    assert!(pushed.stdout.contains("2 accepted, 1 rejected"), "{}", pushed.stdout);
+    assert!(pushed.stderr.contains("event 3") && pushed.stderr.contains("value"), "{}", pushed.stderr);
+    wait_for(&server, "load", |rows| count(rows, 2) == 2);
+    let table = tidewire(&["tail", "load", "--once", "--url", &server.url()]);
+    assert_eq!(table.code, Some(0), "{}", table.stderr);
+    assert_eq!(table.stdout, "metric  window_start  n  value\na  1970-01-01T00:00:00Z  2  1.5\n");
+    let frames = tidewire(&["tail", "load", "--once", "--format", "json", "--url", &server.url()]);
+    let last: Value = serde_json::from_str(frames.stdout.lines().last().unwrap_or_default()).expect("JSON");
+    assert_eq!(last["rows"], json!([["a", 0, 2, 1.5]]));
+    let unknown = tidewire(&["tail", "laod", "--url", &server.url()]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.stderr.contains("laod"), "{}", unknown.stderr);
+    let nobody = tidewire(&["tail", "load", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.contains("127.0.0.1:1"), "{}", nobody.stderr);
+    let retimed = tidewire(&["push", "events", &csv, "--retime", "--url", &server.url()]);
+    assert_eq!(retimed.code, Some(0), "{}", retimed.stderr);
+}
+
+#[test]
+fn a_window_closes_by_itself_when_its_source_falls_silent() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let config =
+        stream("").replace("    keep: 365d", "    keep: 365d\n    emit: final").replace("10 seconds", "1 second");
+    let server = Server::start(dir.path(), &config);
+    let http = Http::new(&Options::new(server.url())).expect("a good address");
+    runtime().block_on(post(&http, &[json!({"metric": "a", "value": 1, "ts": 1_000})]));
+    let rows = wait_for(&server, "load", |rows| !rows.is_empty());
+    assert_eq!(rows[0][1], 1_000);
+}
+
+#[test]
+fn every_example_is_a_configuration() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut checked = 0;
+    for example in std::fs::read_dir(root.join("examples")).expect("the examples").flatten() {
+        let config = example.path().join("tidewire.yaml");
+        if config.exists() {
+            let ended = tidewire(&["check", "-c", &config.to_string_lossy()]);
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+            checked += 1;
+        }
+    }
+    assert!(checked > 0, "there are examples");
+}

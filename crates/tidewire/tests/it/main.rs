@@ -1,0 +1,7 @@
+//! Black-box tests: they start the binary on a free port and speak its protocols.
+
+mod bad_input;
+mod crash;
+mod life;
+mod power;
+mod server;
