@@ -1,0 +1,26 @@
+//! Measurements of Tidewire, each beside a reference measured in the same run.
+//!
+//! # Layout
+//!
+//! - `bin/fanout`: CPU a delivery, beside a bare loop
+//! - `bin/ingest_to_aggregate`: CPU from a file's line to its aggregate, beside DuckDB
+//! - `bin/recovery`: time to ready after `kill -9`
+//! - `bin/size`: the program's size
+//! - `bin/rawcast`: the bare loop, a floor for `fanout`
+//! - [`server`]: starts and stops the program that is measured
+//! - [`process`]: what the operating system says of a process
+//! - [`viewers`]: many WebSocket viewers that cost little
+//! - [`lines`]: the input
+//! - [`args`]: the programs' arguments
+//!
+//! Figures come from the operating system's accounts of the measured process, so that
+//! the load generator on the same machine does not count.
+
+pub mod args;
+pub mod lines;
+pub mod process;
+pub mod server;
+pub mod viewers;
+
+/// What a program here ends with: one line for whoever runs it.
+pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
