@@ -1,0 +1,45 @@
+# Tidewire. `make demo` first; `make help` lists the rest.
+
+# `make` alone says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint bench soak
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+help:
+	@echo 'make demo    a live page with nothing to set up, on http://127.0.0.1:8080'
+	@echo 'make build   the program for use: $(TARGET)/release/tidewire'
+	@echo 'make test    everything that must hold before a change is taken'
+	@echo 'make lint    formats, lints and types alone'
+	@echo 'make soak    the crash tests with 500 kills'
+	@echo 'make bench   measurements, each beside a reference in the same run'
+
+demo:
+	@scripts/need cargo cc node npm
+	@scripts/page
+	@echo 'Building Tidewire; the first time takes about five minutes on two cores.'
+	@cargo build --quiet -p tidewire
+	@exec $(TARGET)/debug/tidewire demo
+
+build:
+	@scripts/need cargo cc node npm
+	@scripts/page
+	@echo 'Building Tidewire for use; the first time takes about ten minutes on two cores.'
+	cargo build --release -p tidewire
+	@echo 'Built: $(TARGET)/release/tidewire'
+
+test:
+	@scripts/need cargo cc node npm python3 chromium
+	@scripts/test
+
+lint:
+	@scripts/need cargo cc node npm
+	@scripts/test lint
+
+soak:
+	@scripts/need cargo cc python3
+	@scripts/test soak
+
+bench:
+	@scripts/need cargo cc node npm python3
+	@bench/run
