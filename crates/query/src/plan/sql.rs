@@ -10,11 +10,11 @@ use datafusion::{
         ast::{
             DataType as SqlType, DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments,
             GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned, Statement,
-            TableFactor, Visit, VisitMut, visit_expressions, visit_expressions_mut,
+            TableFactor, Visit, VisitMut, Visitor, visit_expressions, visit_expressions_mut,
         },
         dialect::GenericDialect,
-        parser::Parser,
-        tokenizer::Span,
+        parser::{Parser, ParserError},
+        tokenizer::{Span, Token, Tokenizer},
     },
 };
 
@@ -24,8 +24,16 @@ use super::{
 };
 use crate::define::{Part, QueryError, StreamDef};
 
-/// How deep expressions may nest; the planners of SQL recurse.
-const MAX_DEPTH: usize = 64;
+/// How deep expressions may nest: planners of SQL recurse, and so does running them.
+/// A chain such as `a OR b OR c` nests as deep as it is long.
+const MAX_DEPTH: usize = 100;
+
+/// How deep parentheses and the like may nest: each level takes the parser some 20 KiB of stack.
+const MAX_NESTING: usize = 50;
+
+/// How many words and signs a query may have. What is parsed is dropped recursively too,
+/// before its depth is known.
+const MAX_TOKENS: usize = 4000;
 
 /// The aggregates whose state has a fixed width.
 pub(crate) const AGGREGATES: [&str; 17] = [
@@ -135,10 +143,19 @@ pub(crate) fn parse(
     state: &SessionState,
     problems: &mut Vec<Problem>,
 ) -> Option<Parsed> {
-    let statements = Parser::new(&GenericDialect {})
-        .with_recursion_limit(MAX_DEPTH)
-        .try_with_sql(sql)
-        .and_then(|mut parser| parser.parse_statements());
+    let statements = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(ParserError::from)
+        .and_then(|tokens| {
+            let words = tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_))).count();
+            if words > MAX_TOKENS {
+                return Err(ParserError::RecursionLimitExceeded);
+            }
+            Parser::new(&GenericDialect {})
+                .with_recursion_limit(MAX_NESTING)
+                .with_tokens_with_locations(tokens)
+                .parse_statements()
+        });
     let mut statements = match statements {
         Ok(statements) => statements,
         Err(error) => {
@@ -158,6 +175,10 @@ pub(crate) fn parse(
         problems.push(Problem::new("a feed is a SELECT, found another statement").hint("write SELECT … FROM …"));
         return None;
     };
+    if is_too_deep(query) {
+        problems.push(too_deep());
+        return None;
+    }
     check_query(query, problems);
     let SetExpr::Select(select) = query.body.as_mut() else {
         problems.push(
@@ -206,12 +227,35 @@ pub(crate) fn parse(
     Some(Parsed { stream: source.stream, window: source.window, group_spans, statement })
 }
 
+fn too_deep() -> Problem {
+    Problem::new("the SQL is too long or nests too deeply").hint(format!(
+        "at most {MAX_DEPTH} levels and {MAX_TOKENS} words are read; x IN (…) takes the place of a long chain of OR"
+    ))
+}
+
+/// Stops at the first expression that is too deep, before a recursion runs out of stack.
+fn is_too_deep(query: &Query) -> bool {
+    struct Depth(usize);
+    impl Visitor for Depth {
+        type Break = ();
+        fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+            self.0 += 1;
+            if self.0 > MAX_DEPTH { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+    }
+    query.visit(&mut Depth(0)).is_break()
+}
+
 /// "… at Line: 1, Column: 8" as a place.
 fn parse_problem(text: &str) -> Problem {
     let text = text.trim_start_matches("sql parser error: ");
     let mut problem = Problem::new(format!("the SQL does not parse: {text}"));
     if text.contains("recursion limit") {
-        return Problem::new("the SQL nests too deeply").hint(format!("at most {MAX_DEPTH} levels are read"));
+        return too_deep();
     }
     if let Some((message, place)) = text.rsplit_once(" at Line: ")
         && let Some((line, column)) = place.split_once(", Column: ")

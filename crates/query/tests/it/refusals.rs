@@ -3,7 +3,7 @@
 
 use query::{Emit, FeedDef, Part};
 
-use crate::common::{feed, key, plan, refused};
+use crate::common::{Driver, event, feed, key, plan, refused};
 
 const TUMBLE: &str = "TUMBLE(events, ts, INTERVAL '10 seconds')";
 
@@ -180,11 +180,18 @@ fn delete_when_is_checked() {
 #[test]
 fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
     for depth in [100, 10_000] {
+        eprintln!("D{depth}");
         let sql = format!("SELECT {}b{} AS x FROM events", "(".repeat(depth), ")".repeat(depth));
         assert!(refused(&feed(&sql))[0].message.contains("nests too deeply"));
     }
-    let long = format!("SELECT b{} AS x FROM events", " + 1".repeat(3000));
-    let _ = query::plan(&crate::common::streams(), &feed(&long));
+    for length in [200, 1500, 100_000] {
+        eprintln!("L{length}");
+        let sql = format!("SELECT b{} AS x FROM events", " + b".repeat(length));
+        assert!(refused(&feed(&sql))[0].message.contains("nests too deeply"), "{length}");
+    }
+    let mut d = Driver::new(&feed(&format!("SELECT b{} AS x FROM events", " + b".repeat(90))));
+    d.tick(0, &[event(1, "a", 2)], i64::MIN);
+    assert_eq!(d.rows(), ["0 182"]);
 }
 
 #[test]

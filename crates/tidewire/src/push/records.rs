@@ -45,12 +45,15 @@ enum Input {
     Objects(std::vec::IntoIter<Value>),
 }
 
+/// A record with its line end, and the time it was moved to.
+type Record = (Vec<u8>, Option<i64>);
+
 /// Records of a file, some at a time.
 pub(crate) struct Records {
     input: Input,
     retime: Option<Retime>,
     /// A record that was read and belongs to the next request, with its time.
-    held: Option<(Vec<u8>, Option<i64>)>,
+    held: Option<Record>,
     read: u64,
     batch: usize,
 }
@@ -123,7 +126,7 @@ impl Records {
     }
 
     /// The next record, with its line end, and its moved time.
-    fn next_record(&mut self, now: i64, at_once: bool) -> Result<Option<(Vec<u8>, Option<i64>)>, RecordError> {
+    fn next_record(&mut self, now: i64, at_once: bool) -> Result<Option<Record>, RecordError> {
         let Self { input, retime, read, .. } = self;
         match input {
             Input::Lines { input, line } => loop {
@@ -176,7 +179,7 @@ impl Records {
     }
 }
 
-fn moved(mut object: Map<String, Value>, retime: &mut Retime, now: i64, at_once: bool) -> (Vec<u8>, Option<i64>) {
+fn moved(mut object: Map<String, Value>, retime: &mut Retime, now: i64, at_once: bool) -> Record {
     let time = object.get(retime.field()).and_then(|time| retime.moved(time, now, at_once));
     if let Some(time) = time {
         object.insert(retime.field().to_owned(), Value::from(time));

@@ -36,9 +36,10 @@ impl Retime {
 fn read(time: &Value) -> Option<i64> {
     match time {
         Value::Number(ms) => ms.as_i64(),
-        Value::String(text) => {
-            text.parse::<i64>().ok().or_else(|| text.parse::<jiff::Timestamp>().ok().map(|t| t.as_millisecond()))
-        }
+        Value::String(text) => text
+            .parse::<i64>()
+            .ok()
+            .or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)),
         _ => None,
     }
 }
