@@ -18,7 +18,7 @@ use client::{Client, Event, Http, Options};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-use super::server::Server;
+use super::server::{Server, lines};
 
 const PRODUCERS: u64 = 4;
 const CLIENTS: usize = 3;
@@ -73,7 +73,7 @@ pub fn options(url: &str) -> Options {
     let mut options = Options::new(url);
     options.backoff.first = Duration::from_millis(20);
     options.backoff.max = Duration::from_millis(200);
-    options.retry_for = Duration::from_secs(120);
+    options.retry_for = Duration::from_mins(2);
     options
 }
 
@@ -105,7 +105,7 @@ pub async fn produce(
             let value = f64::from(random.random_range(0..100_000_u32)) / 8.0;
             events.push(json!({"metric": format!("m{metric}"), "value": value, "n": n, "ts": last}));
         }
-        let body: String = events.iter().map(|e| format!("{e}\n")).collect();
+        let body = lines(&events);
         let key = format!("{producer}-{batch}");
         let posted = http
             .post("events", body.into(), "application/x-ndjson", Some(&key))
@@ -135,12 +135,12 @@ async fn watch(
     let mut subscription = client.subscribe(feed, None).await.expect("the feed exists");
     let mut snapshots = 0;
     loop {
-        if let Ok(event) = tokio::time::timeout(Duration::from_millis(200), subscription.next()).await {
-            if let Event::Snapshot { reset } = event.expect("a lost connection is mended") {
-                snapshots += 1;
-                if reset || snapshots > 1 {
-                    resets.fetch_add(1, Ordering::Relaxed);
-                }
+        if let Ok(event) = tokio::time::timeout(Duration::from_millis(200), subscription.next()).await
+            && let Event::Snapshot { reset } = event.expect("a lost connection is mended")
+        {
+            snapshots += 1;
+            if reset || snapshots > 1 {
+                resets.fetch_add(1, Ordering::Relaxed);
             }
         }
         let total: u64 = subscription

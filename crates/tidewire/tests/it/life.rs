@@ -10,7 +10,7 @@ use std::{
 use client::{Client, Event, Http, Options, Subscription};
 use serde_json::{Value, json};
 
-use super::server::{Server, tidewire};
+use super::server::{Server, lines, tidewire};
 
 /// How long something may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,10 +38,10 @@ feeds:
     )
 }
 
-async fn post(http: &Http, lines: &[Value]) {
-    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+async fn post(http: &Http, events: &[Value]) {
+    let body = lines(events);
     let posted = http.post("events", body.into(), "application/x-ndjson", None).await.expect("it is taken");
-    assert_eq!(posted.accepted as usize, lines.len());
+    assert_eq!(posted.accepted as usize, events.len());
 }
 
 /// Reads events until the table says so.

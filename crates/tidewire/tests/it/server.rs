@@ -8,7 +8,12 @@ use std::{
 };
 
 /// How long a start may take before the test gives up; on a busy machine it is slow.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_mins(1);
+
+/// Events as NDJSON.
+pub fn lines(events: &[serde_json::Value]) -> String {
+    events.iter().fold(String::new(), |text, event| text + &event.to_string() + "\n")
+}
 
 /// A running server. Killed when dropped.
 pub struct Server {
