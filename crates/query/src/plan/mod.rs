@@ -114,14 +114,34 @@ pub(crate) struct Grouped {
     pub(crate) newest_only: bool,
 }
 
+/// Planning recurses once for each level of an expression, by some 20 KiB in a debug build,
+/// and the text may nest 100 levels deep. A stack of its own makes that independent of
+/// who asks.
+const STACK: usize = 32 << 20;
+
 /// Plans a feed's query over these streams; every problem that can be found at once.
 pub fn plan(streams: &[StreamDef], feed: &FeedDef) -> Result<Plan, Vec<QueryError>> {
+    let unavailable = |what: &str| {
+        let problem = Problem::new(format!("the query could not be planned: {what}"));
+        vec![problem.hint("this is a fault of tidewire, not of the query").error(Part::Sql)]
+    };
+    std::thread::scope(|scope| {
+        let planning = std::thread::Builder::new()
+            .name("plan".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, || plan_here(streams, feed))
+            .map_err(|e| unavailable(&e.to_string()))?;
+        planning.join().unwrap_or_else(|_| Err(unavailable("the planner panicked")))
+    })
+}
+
+fn plan_here(streams: &[StreamDef], feed: &FeedDef) -> Result<Plan, Vec<QueryError>> {
     let state = session::session();
     let mut problems = Vec::new();
     let parsed = sql::parse(&feed.sql, streams, &state, &mut problems);
     let errors: Vec<QueryError> = problems.into_iter().map(|p| p.error(Part::Sql)).collect();
     match parsed {
-        Some(parsed) if errors.is_empty() => Planner { feed, stream: &streams[parsed.stream], state }.plan(parsed),
+        Some(parsed) if errors.is_empty() => Planner { feed, stream: &streams[parsed.stream], state }.plan(&parsed),
         _ => Err(deduplicated(errors)),
     }
 }
@@ -150,7 +170,7 @@ struct Shape {
 }
 
 impl Planner<'_> {
-    fn plan(&self, parsed: Parsed) -> Result<Plan, Vec<QueryError>> {
+    fn plan(&self, parsed: &Parsed) -> Result<Plan, Vec<QueryError>> {
         let input = self.stream.schema.to_arrow();
         let table = with_window(&input, parsed.window.is_some());
         let statement = parsed.statement.clone();
@@ -162,7 +182,7 @@ impl Planner<'_> {
         let mut problems: Vec<(Problem, Part)> = Vec::new();
         let shape = match split.aggregate {
             None => self.stateless(&optimized, &split, &scan, &mut problems),
-            Some(aggregate) => self.grouped(&optimized, &split, aggregate, &scan, &parsed, &mut problems),
+            Some(aggregate) => self.grouped(&optimized, &split, aggregate, &scan, parsed, &mut problems),
         };
         let errors: Vec<QueryError> = problems.into_iter().map(|(p, part)| p.error(part)).collect();
         let shape = match shape.map_err(internal)? {

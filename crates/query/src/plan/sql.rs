@@ -224,6 +224,7 @@ pub(crate) fn parse(
         );
     }
     name_columns(select);
+    check_names(select, problems);
     Some(Parsed { stream: source.stream, window: source.window, group_spans, statement })
 }
 
@@ -738,6 +739,29 @@ fn name_columns(select: &mut Select) {
         {
             let alias = Ident::with_quote('"', expr.to_string());
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
+/// A feed's columns need names of their own.
+fn check_names(select: &Select, problems: &mut Vec<Problem>) {
+    let mut names = BTreeSet::new();
+    for item in &select.projection {
+        let ident = match item {
+            SelectItem::ExprWithAlias { alias, .. } => Some(alias),
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(ident),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last(),
+            _ => None,
+        };
+        let Some(ident) = ident else { continue };
+        let name = folded(ident);
+        if !names.insert(name.clone()) {
+            problems.push(
+                Problem::new(format!("two columns are called `{name}`"))
+                    .hint("give one another name with AS")
+                    .at(ident.span)
+                    .at(item.span()),
+            );
         }
     }
 }

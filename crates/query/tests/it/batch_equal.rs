@@ -56,7 +56,7 @@ fn grouped(sql: &str) -> Case {
 }
 
 fn keyed(sql: &str, names: &[&str]) -> Case {
-    let feed = FeedDef { key: key(names), ..feed(sql) };
+    let feed = FeedDef { key: Some(key(names)), ..feed(sql) };
     Case { feed, rows: Rows::LastOfKey, width: None }
 }
 
@@ -68,16 +68,16 @@ fn deleting(sql: &str, names: &[&str], when: &str) -> Case {
 
 fn newest(sql: &str, names: &[&str]) -> Case {
     let mut case = tumble(sql);
-    case.feed.key = key(names);
+    case.feed.key = Some(key(names));
     case.rows = Rows::NewestWindow;
     case
 }
 
 fn cases() -> Vec<Case> {
     let mut named_key = tumble("SELECT k, h, window_start, min(v) AS low FROM {} GROUP BY k, h, window_start");
-    named_key.feed.key = key(&["window_start", "h", "k"]);
+    named_key.feed.key = Some(key(&["window_start", "h", "k"]));
     let mut upper_key = grouped("SELECT h, upper(h) AS big, count(*) AS n FROM events GROUP BY h");
-    upper_key.feed.key = key(&["big", "h"]);
+    upper_key.feed.key = Some(key(&["big", "h"]));
     vec![
         // (b) Windows.
         tumble(

@@ -89,8 +89,9 @@ pub fn feed(sql: &str) -> FeedDef {
     }
 }
 
-pub fn key(names: &[&str]) -> Option<Vec<String>> {
-    Some(names.iter().map(|n| (*n).to_owned()).collect())
+/// Names of key columns.
+pub fn key(names: &[&str]) -> Vec<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
 }
 
 pub fn plan(feed: &FeedDef) -> Plan {

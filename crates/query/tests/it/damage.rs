@@ -19,7 +19,7 @@ fn feeds() -> Vec<FeedDef> {
     let window = "SELECT k, b, window_start, count(*) AS n, max(h) AS m FROM TUMBLE(events, ts, INTERVAL '10 ms') GROUP BY k, b, window_start";
     vec![
         FeedDef { refresh_ms: 100, ..feed(window) },
-        FeedDef { key: key(&["k", "b"]), ..feed(window) },
+        FeedDef { key: Some(key(&["k", "b"])), ..feed(window) },
         feed("SELECT b, last_value(h ORDER BY ts) AS h FROM events GROUP BY b"),
         feed("SELECT b FROM events"),
     ]

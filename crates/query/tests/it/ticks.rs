@@ -35,8 +35,10 @@ fn the_output_has_the_key_first_and_keeps_json() {
         (owned(&["k", "host", "avg(v)"]), 2, FeedKind::Upsert)
     );
     assert_eq!(select("SELECT v, j FROM events"), (owned(&["_seq", "v", "j"]), 1, FeedKind::Append));
-    let keyed =
-        FeedDef { key: key(&["j"]), ..feed("SELECT v, j, mixedCase, arrow_cast(i, 'Int16') AS small FROM events") };
+    let keyed = FeedDef {
+        key: Some(key(&["j"])),
+        ..feed("SELECT v, j, mixedCase, arrow_cast(i, 'Int16') AS small FROM events")
+    };
     let output = plan(&keyed).output().clone();
     let types: Vec<_> = output.schema.columns.iter().map(|c| (c.name.as_str(), c.data_type, c.nullable)).collect();
     assert_eq!(
@@ -179,7 +181,7 @@ fn groups_beyond_the_limit_are_refused_until_there_is_room() {
 #[test]
 fn a_null_key_is_refused_without_group_by_and_is_a_group_with_it() {
     let null = Event { h: "h".to_owned(), b: Some(3), ..Event::default() };
-    let mut d = Driver::new(&FeedDef { key: key(&["k"]), ..feed("SELECT k, b FROM events") });
+    let mut d = Driver::new(&FeedDef { key: Some(key(&["k"])), ..feed("SELECT k, b FROM events") });
     let output = d.tick(7, &[event(1, "a", 1), null.clone(), event(1, "a", 2)], NEVER);
     assert_eq!((reasons(&output), d.rows()), (vec![Reason::NullKey], vec!["a 2".to_owned()]));
     assert_eq!(output.dead[0].message, "the key column `k` is null");
@@ -192,7 +194,7 @@ fn a_null_key_is_refused_without_group_by_and_is_a_group_with_it() {
 #[test]
 fn the_last_row_of_a_key_decides_whether_it_is_deleted() {
     let deleting =
-        FeedDef { key: key(&["k"]), delete_when: Some("b < 0".to_owned()), ..feed("SELECT b, k FROM events") };
+        FeedDef { key: Some(key(&["k"])), delete_when: Some("b < 0".to_owned()), ..feed("SELECT b, k FROM events") };
     let mut d = Driver::new(&deleting);
     d.tick(0, &[event(1, "a", 1), event(1, "b", -1), event(1, "b", 2), event(1, "c", 1), event(1, "c", -1)], NEVER);
     assert_eq!(d.rows(), ["a 1", "b 2"]);
@@ -219,8 +221,10 @@ fn rows_on_which_the_query_fails_are_refused_and_the_others_go_on() {
     assert_eq!(reasons(&output), [Reason::QueryFailed; 2]);
     assert!(output.dead[0].message.contains("ivide by zero"), "{}", output.dead[0].message);
     assert_eq!(d.rows(), ["a 20", "b 10"]);
-    let mut d =
-        Driver::new(&FeedDef { key: key(&["k"]), ..feed("SELECT k, b * 2 AS d, cast(h AS bigint) AS n FROM events") });
+    let mut d = Driver::new(&FeedDef {
+        key: Some(key(&["k"])),
+        ..feed("SELECT k, b * 2 AS d, cast(h AS bigint) AS n FROM events")
+    });
     let output = d.tick(0, &[event(1, "7", i64::MAX), event(1, "x", 1), event(1, "8", 4)], NEVER);
     assert_eq!((reasons(&output), d.rows()), (vec![Reason::QueryFailed; 2], vec!["8 8 8".to_owned()]));
     assert_eq!(output.dead[1].raw, r#"{"ts":1,"k":"x","h":"x","b":1,"i":1,"mixedCase":1}"#);
@@ -267,7 +271,7 @@ fn a_group_that_no_longer_meets_having_is_deleted() {
 #[test]
 fn a_key_without_the_window_shows_the_newest() {
     let sql = "SELECT k, window_start, sum(b) AS s FROM TUMBLE(events, ts, INTERVAL '10 ms') GROUP BY k, window_start";
-    let mut d = Driver::new(&FeedDef { key: key(&["k"]), ..feed(sql) });
+    let mut d = Driver::new(&FeedDef { key: Some(key(&["k"])), ..feed(sql) });
     d.tick(0, &[event(11, "a", 1), event(1, "a", 5), event(1, "b", 2)], NEVER);
     assert_eq!(d.rows(), ["a 10 1", "b 0 2"]);
     d.checkpoint();
@@ -275,7 +279,7 @@ fn a_key_without_the_window_shows_the_newest() {
     assert!(d.tick(1, &[event(2, "a", 5)], NEVER).changes.is_none(), "an older window does not come back");
     d.tick(2, &[event(12, "a", 1), event(21, "b", 7)], 20);
     assert_eq!(d.rows(), ["a 10 2", "b 20 7"]);
-    let mut d = Driver::new(&FeedDef { key: key(&["k"]), emit: Emit::Final, ..feed(sql) });
+    let mut d = Driver::new(&FeedDef { key: Some(key(&["k"])), emit: Emit::Final, ..feed(sql) });
     d.tick(0, &[event(11, "a", 1), event(1, "a", 5)], 20);
     assert_eq!(d.rows(), ["a 10 1"], "two windows that close at once");
 }
