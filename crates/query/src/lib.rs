@@ -13,9 +13,10 @@
 //! # Layout
 //!
 //! - [`plan`]: SQL to a [`Plan`], or every reason why not
-//!   - `plan/sql`, `plan/window`, `plan/names`: what is refused in the text, and where it stands
+//!   - `plan/sql`, `plan/expressions`, `plan/window`, `plan/names`: what is refused in the
+//!     text, and where it stands
 //!   - `plan/session`, `plan/split`: DataFusion, and its plan cut at the aggregate
-//!   - `plan/output`: the feed's columns and key
+//!   - `plan/planner`, `plan/output`: the feed's columns and key, and the rest put together
 //! - `stage`, `aggregate`, `wide_sum`: what a plan is made of, ready to run
 //! - `run`: a [`Query`] ticks: `run/stateless` without groups, `run/grouped` with them
 //! - `state`: where groups live between ticks, and how they are written

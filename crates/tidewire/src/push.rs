@@ -8,7 +8,7 @@ mod retime;
 
 use std::{
     fs::File,
-    io::{self, BufReader, IsTerminal, Read},
+    io::{self, IsTerminal, Read},
     path::Path,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -50,7 +50,7 @@ async fn send(options: &PushOptions) -> Result<(), Failure> {
     let format = format(options)?;
     let (input, size) = open(&options.file)?;
     let retime = if options.retime { Some(find_event_time(&http, &options.stream).await?) } else { None };
-    let mut records = Records::new(input, format, retime, options.batch)
+    let mut records = Records::new(input, format, retime, options.batch, options.file.as_os_str() == "-")
         .map_err(|e| Failure::new(format!("{}: {e}", options.file.display())))?;
     let progress = progress(size);
     let began = Instant::now();
@@ -152,7 +152,7 @@ fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
     }
     let file = File::open(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
     let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
-    Ok((Box::new(BufReader::with_capacity(1 << 20, file)), size))
+    Ok((Box::new(file), size))
 }
 
 /// Asks the server which field holds the event time.

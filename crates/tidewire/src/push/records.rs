@@ -14,6 +14,9 @@ const MAX_BODY: usize = 8 << 20;
 /// The longest record; longer ones are no records.
 const MAX_RECORD: usize = 4 << 20;
 
+/// How much of the file is read at once.
+const READ_BUFFER: usize = 1 << 20;
+
 /// What one request carries.
 pub(crate) struct Batch {
     pub body: Bytes,
@@ -56,6 +59,9 @@ pub(crate) struct Records {
     held: Option<Record>,
     read: u64,
     batch: usize,
+    /// Whether to send what there is instead of waiting for a full request: events from a
+    /// pipe come when they come.
+    eager: bool,
 }
 
 impl Records {
@@ -64,9 +70,10 @@ impl Records {
         format: PushFormat,
         retime: Option<Retime>,
         batch: usize,
+        eager: bool,
     ) -> Result<Self, RecordError> {
         let input = match format {
-            PushFormat::Ndjson => Input::Lines { input: BufReader::new(input), line: 0 },
+            PushFormat::Ndjson => Input::Lines { input: BufReader::with_capacity(READ_BUFFER, input), line: 0 },
             PushFormat::Csv => {
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
                 let header = reader.byte_headers()?.clone();
@@ -86,7 +93,7 @@ impl Records {
                 Input::Objects(values.into_iter())
             }
         };
-        Ok(Self { input, retime, held: None, read: 0, batch })
+        Ok(Self { input, retime, held: None, read: 0, batch, eager })
     }
 
     /// The `Content-Type` of the bodies.
@@ -106,7 +113,7 @@ impl Records {
         };
         let mut events = 0;
         let mut at = None;
-        while events < limit.min(self.batch) && body.len() < MAX_BODY {
+        while events < limit.min(self.batch) && body.len() < MAX_BODY && (events == 0 || !self.would_wait()) {
             let record = match self.held.take() {
                 Some(record) => Some(record),
                 None => self.next_record(now, at_once)?,
@@ -123,6 +130,15 @@ impl Records {
             events += 1;
         }
         Ok((events > 0).then(|| Batch { body: body.into(), events, read: self.read, at }))
+    }
+
+    /// Whether the next record has yet to come out of the pipe. CSV is read through a
+    /// reader that does not tell, so it goes in full requests.
+    fn would_wait(&self) -> bool {
+        match &self.input {
+            Input::Lines { input, .. } => self.eager && self.held.is_none() && !input.buffer().contains(&b'\n'),
+            Input::Csv { .. } | Input::Objects(_) => false,
+        }
     }
 
     /// The next record, with its line end, and its moved time.
@@ -204,7 +220,7 @@ mod tests {
 
     fn records(text: &str, format: PushFormat, retime: Option<Retime>) -> Records {
         let input: Box<dyn Read> = Box::new(io::Cursor::new(text.to_owned().into_bytes()));
-        Records::new(input, format, retime, 2).unwrap()
+        Records::new(input, format, retime, 2, false).unwrap()
     }
 
     fn bodies(mut records: Records, now: i64, at_once: bool) -> Vec<(String, Option<i64>)> {
@@ -219,6 +235,28 @@ mod tests {
     fn lines_go_in_batches_and_empty_ones_do_not_go() {
         let all = bodies(records("{\"a\":1}\n\n{\"a\":2}\n{\"a\":3}", PushFormat::Ndjson, None), 0, false);
         assert_eq!(all, [("{\"a\":1}\n{\"a\":2}\n".to_owned(), None), ("{\"a\":3}\n".to_owned(), None)]);
+    }
+
+    /// A pipe that has one line at a time.
+    struct Pipe(Vec<&'static str>);
+
+    impl Read for Pipe {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let line = self.0.remove(0).as_bytes();
+            out[..line.len()].copy_from_slice(line);
+            Ok(line.len())
+        }
+    }
+
+    #[test]
+    fn what_a_pipe_has_goes_at_once() {
+        let pipe = Box::new(Pipe(vec!["{\"a\":1}\n", "{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n", "{\"a\":5}"]));
+        let records = Records::new(pipe, PushFormat::Ndjson, None, 2, true).unwrap();
+        let sent: Vec<usize> = bodies(records, 0, false).iter().map(|(body, _)| body.lines().count()).collect();
+        assert_eq!(sent, [1, 2, 1, 1]);
     }
 
     #[test]
