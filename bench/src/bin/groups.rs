@@ -90,8 +90,7 @@ fn batch(schema: &Schema, keys: impl Iterator<Item = i64>) -> Outcome<RecordBatc
     let keys: Vec<i64> = keys.collect();
     let values: Float64Array = keys.iter().map(|k| (k * 37 % 1_000) as f64).collect();
     let times = TimestampMillisecondArray::from(vec![1_700_000_000_000_i64; keys.len()]);
-    let columns: Vec<arrow_array::ArrayRef> =
-        vec![Arc::new(Int64Array::from(keys)), Arc::new(values), Arc::new(times)];
+    let columns: Vec<arrow_array::ArrayRef> = vec![Arc::new(Int64Array::from(keys)), Arc::new(values), Arc::new(times)];
     Ok(RecordBatch::try_new(schema.to_arrow(), columns)?)
 }
 
@@ -110,14 +109,13 @@ fn measure(plan: &Plan, schema: &Schema, keys: i64) -> Outcome<(Duration, f64)> 
         random ^= random << 17;
         (random % keys as u64) as i64
     };
-    let ticks = (0..TICKS)
-        .map(|_| batch(schema, (0..TOUCHED).map(|_| next())))
-        .collect::<Outcome<Vec<_>>>()?;
+    let ticks = (0..TICKS).map(|_| batch(schema, (0..TOUCHED).map(|_| next()))).collect::<Outcome<Vec<_>>>()?;
     let touched: usize = ticks
         .iter()
         .map(|tick| {
             let column = tick.column(0).as_any().downcast_ref::<Int64Array>();
-            let keys: std::collections::HashSet<i64> = column.into_iter().flat_map(|c| c.values().iter().copied()).collect();
+            let keys: std::collections::HashSet<i64> =
+                column.into_iter().flat_map(|c| c.values().iter().copied()).collect();
             keys.len()
         })
         .sum();
