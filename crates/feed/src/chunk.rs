@@ -88,6 +88,18 @@ impl Column {
         Self { valid: Bits::default(), values }
     }
 
+    /// Some bits of the value, so that it is read.
+    #[inline]
+    pub(crate) fn glance(&self, at: usize) -> u64 {
+        match &self.values {
+            Values::I64(values) => values[at] as u64,
+            Values::I32(values) => values[at] as u64,
+            Values::F64(values) => values[at].to_bits(),
+            Values::Bool(values) => values.get(at).into(),
+            Values::Text(values) => values.get(at).len() as u64,
+        }
+    }
+
     /// Whether the value equals that of `row`. Doubles are compared by their bits, so that
     /// NaN equals itself.
     #[inline]

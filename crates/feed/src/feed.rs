@@ -15,6 +15,9 @@ use crate::{
     table::Table,
 };
 
+/// How many rows are read ahead of being written: what they touch fits a second-level cache.
+const APPROACHED: usize = 512;
+
 /// What the time of a row is, and so in which order `keep` removes rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepBy {
@@ -161,8 +164,13 @@ impl Feed {
 
         let mut hashes = std::mem::take(&mut self.hashes);
         self.table.hash(&upserts[..self.schema.key_len.min(upserts.len())], rows, &mut hashes);
-        for (row, hash) in hashes.iter().enumerate().skip(self.first_kept(rows)) {
-            self.upsert(*hash, &upserts, row, changes.times[row]);
+        let mut row = self.first_kept(rows);
+        for some in hashes[row..].chunks(APPROACHED) {
+            self.table.approach(some);
+            for hash in some {
+                self.upsert(*hash, &upserts, row, changes.times[row]);
+                row += 1;
+            }
         }
         self.table.hash(&deletes, changes.deletes.num_rows(), &mut hashes);
         for (row, hash) in hashes.iter().enumerate() {

@@ -77,6 +77,15 @@ impl Metas {
         &mut self.0[slot as usize / SLOTS][slot as usize % SLOTS]
     }
 
+    /// Reads the metas of these slots and of their neighbours in both lists, which taking
+    /// them out of the lists will need.
+    pub(crate) fn approach(&self, slots: &[u32]) {
+        let read = |slot: u32| if slot == NONE { 0 } else { self.get(slot).changed };
+        let metas: Vec<&Meta> = slots.iter().map(|slot| self.get(*slot)).collect();
+        let near = metas.iter().flat_map(|meta| meta.links).flat_map(|link| [link.prev, link.next]);
+        std::hint::black_box(near.fold(0, |seen, slot| seen ^ read(slot)));
+    }
+
     /// The meta of a place in a chunk.
     pub(crate) fn of_chunk(&self, chunk: usize, at: usize) -> &Meta {
         &self.0[chunk][at]

@@ -213,7 +213,7 @@ impl Groups {
     /// Looks up the groups of this tick.
     fn find(&self, query: &Grouped, locals: &Locals) -> Result<Found> {
         let key_rows = KeyRows::new(&locals.keys, locals.key_count)?;
-        let ids: Vec<u32> = (0..locals.key_count).map(|key| self.keys.find(&key_rows, key).unwrap_or(NONE)).collect();
+        let ids: Vec<u32> = self.keys.find_all(&key_rows).into_iter().map(|id| id.unwrap_or(NONE)).collect();
         let panes: Vec<Option<&Pane>> = locals.windows.iter().map(|start| self.panes.get(start)).collect();
         let mut room = query.max_groups.saturating_sub(self.live);
         let mut refused = Vec::new();
@@ -299,6 +299,9 @@ impl Groups {
             }
             self.pane(query, *start);
             let Some(pane) = self.panes.get_mut(start) else { continue };
+            if let Some(idle) = &pane.idle {
+                idle.approach(rows.iter().map(|group| found.slots[*group as usize]).filter(|slot| *slot != NONE));
+            }
             let mut slots = Vec::with_capacity(rows.len());
             for group in rows {
                 let mut slot = found.slots[*group as usize];

@@ -69,6 +69,15 @@ impl Idle {
         }
     }
 
+    /// Reads what [`Idle::touch`] of these slots is about to need, for all of them in a row:
+    /// their waits for memory overlap.
+    pub(crate) fn approach(&self, slots: impl Iterator<Item = u32>) {
+        let read = |slot: u32| if slot == NONE { 0 } else { self.links.get(slot).seen };
+        let links: Vec<&Link> = slots.map(|slot| self.links.get(slot)).collect();
+        let seen = links.iter().fold(0, |seen, link| seen ^ read(link.before) ^ read(link.after));
+        std::hint::black_box(seen);
+    }
+
     /// When the slot was last touched.
     pub(crate) fn seen(&self, slot: u32) -> i64 {
         self.links.get(slot).seen

@@ -74,9 +74,23 @@ impl Keys {
     /// The id of the key in `row`.
     #[inline]
     pub(crate) fn find(&self, rows: &KeyRows, row: usize) -> Option<u32> {
-        self.index.find(rows.hash(row), |id| {
-            self.columns.iter().zip(&rows.cells).all(|(column, cells)| column.equals(id, cells, row))
-        })
+        self.index.find(rows.hash(row), |id| self.holds(id, rows, row))
+    }
+
+    /// The ids of the keys in all rows, in two steps: by hash alone, then by what they hold.
+    pub(crate) fn find_all(&self, rows: &KeyRows) -> Vec<Option<u32>> {
+        let candidates: Vec<Option<u32>> =
+            (0..rows.hashes.len()).map(|row| self.index.candidate(rows.hash(row))).collect();
+        let check = |(row, candidate): (usize, Option<u32>)| {
+            let id = candidate?;
+            if self.holds(id, rows, row) { Some(id) } else { self.find(rows, row) }
+        };
+        candidates.into_iter().enumerate().map(check).collect()
+    }
+
+    #[inline]
+    fn holds(&self, id: u32, rows: &KeyRows, row: usize) -> bool {
+        self.columns.iter().zip(&rows.cells).all(|(column, cells)| column.equals(id, cells, row))
     }
 
     /// Gives the key in `row`, which has no id yet, an id that no pane holds yet.

@@ -70,7 +70,8 @@ impl Pane {
     #[inline]
     pub(crate) fn find(&self, id: u32) -> Option<u32> {
         match &self.slots {
-            Some(slots) => slots.index.find(hash(id), |slot| *slots.ids.get(slot) == id),
+            // The hash is the id times an odd number: equal hashes are equal ids.
+            Some(slots) => slots.index.candidate(hash(id)),
             None => (id < self.len && self.flags.get(id) & LIVE != 0).then_some(id),
         }
     }
