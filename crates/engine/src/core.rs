@@ -1,6 +1,6 @@
 //! One tick over all streams and feeds: the state that the engine's thread owns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::RecordBatch;
 use feed::Feed;
@@ -70,6 +70,9 @@ pub(crate) struct Core {
     pub feeds: Vec<FeedState>,
     /// Dead letters since the last checkpoint.
     pub dead: Vec<LateRow>,
+    /// Dead letters since they were last told: how many by stream and reason, and one of the
+    /// messages.
+    pub untold: BTreeMap<(usize, &'static str), (u64, String)>,
     /// Whether dead letters count in the metrics: not while a past is replayed.
     pub counting: bool,
     pub tick: Offset,
@@ -134,6 +137,11 @@ impl Core {
             for (stream, letter) in &letters {
                 count_dead(&self.streams[*stream].name, letter);
             }
+            for (stream, letter) in input.dead.iter().chain(&letters) {
+                let (count, message) = self.untold.entry((*stream, letter.reason.as_str())).or_default();
+                *count += 1;
+                message.clone_from(&letter.message);
+            }
         }
         for (number, (stream, letter)) in input.dead.iter().cloned().chain(letters).enumerate() {
             let stream = self.streams[stream].name.clone();
@@ -149,6 +157,15 @@ impl Core {
         let by_clock = self.feeds.iter().filter(|f| !f.plan.windowed());
         let expiries = by_clock.filter_map(|f| f.feed.next_expiry()).min().map(to_elapsed);
         [marks, queries, expiries].into_iter().flatten().min().unwrap_or(i64::MAX)
+    }
+
+    /// Tells the log of dead letters since the last time: their producers were told that they
+    /// are kept, and nothing of them will show.
+    pub(crate) fn tell(&mut self) {
+        for ((stream, reason), (count, message)) in std::mem::take(&mut self.untold) {
+            let name = &self.streams[stream].name;
+            tracing::warn!("stream `{name}`: {count} became dead letters ({reason}), such as: {message}");
+        }
     }
 
     /// Sets what gauges show of streams and feeds.

@@ -1,6 +1,6 @@
 //! Recovery: the last checkpoint, then the cuts after it, to identical rows and offsets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -72,7 +72,8 @@ pub(crate) fn recover(
     }
 
     let streams = config.streams.iter().map(|s| restore_stream(s, &mut owners)).collect::<Result<Vec<_>, _>>()?;
-    let mut core = Core { streams, feeds: Vec::new(), dead: Vec::new(), counting: false, tick, reading };
+    let mut core =
+        Core { streams, feeds: Vec::new(), dead: Vec::new(), untold: BTreeMap::new(), counting: false, tick, reading };
     let mut missing = Vec::new();
     for (index, (plan, feed)) in plans.iter().zip(&config.feeds).enumerate() {
         let name = &plan.output().name;
@@ -187,6 +188,7 @@ fn rebuild(
         streams: config.streams.iter().map(new_stream).collect(),
         feeds: Vec::new(),
         dead: Vec::new(),
+        untold: BTreeMap::new(),
         counting: false,
         tick: 0,
         reading: Reading { clock: 0, elapsed: 0 },

@@ -72,6 +72,7 @@ impl Runner {
                 },
                 recv(timer) -> _ => {
                     self.core.report();
+                    self.core.tell();
                     if self.core.tick > checkpointed && self.writer.is_idle() {
                         checkpointed = self.core.tick;
                         self.writer.write(checkpoint::capture(&mut self.core, &self.positions, &mut self.drop_owners));

@@ -5,7 +5,10 @@ use std::path::Path;
 use config::Config;
 use query::Plan;
 
-use crate::{cli::CheckOptions, report::Failure};
+use crate::{
+    cli::CheckOptions,
+    report::{Failure, count},
+};
 
 /// Loads and plans a configuration; every problem of both at once.
 pub(crate) fn load(path: &Path) -> Result<(Config, Vec<Plan>), Failure> {
@@ -21,11 +24,11 @@ pub(crate) fn plan(config: Config) -> Result<(Config, Vec<Plan>), Failure> {
 pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
     let (config, plans) = load(&options.config)?;
     println!(
-        "{}: fine ({} streams, {} feeds, {} dashboards)",
+        "{}: fine ({}, {}, {})",
         options.config.display(),
-        config.streams.len(),
-        plans.len(),
-        config.dashboards.len()
+        count(config.streams.len(), "stream"),
+        count(plans.len(), "feed"),
+        count(config.dashboards.len(), "dashboard")
     );
     for plan in &plans {
         let feed = plan.output();

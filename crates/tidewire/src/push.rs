@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use client::{Http, Options, Posted};
+use client::{Http, Options, Posted, Stream};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::{
@@ -22,11 +22,14 @@ use self::{
 };
 use crate::{
     cli::{PushFormat, PushOptions},
-    report::Failure,
+    report::{Failure, count},
 };
 
 /// How many refusals are printed; all are counted.
 const SHOWN_REFUSALS: usize = 10;
+
+/// How long to wait for an answer before that is said.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long the events of one request may lie apart when they are sent in their own rhythm.
 const RHYTHM: Duration = Duration::from_millis(100);
@@ -49,9 +52,16 @@ async fn send(options: &PushOptions) -> Result<(), Failure> {
     let http = Http::new(&Options::new(&options.url)).map_err(|e| Failure::new(e.to_string()))?;
     let format = format(options)?;
     let (input, size) = open(&options.file)?;
-    let retime = if options.retime { Some(find_event_time(&http, &options.stream).await?) } else { None };
+    let stream = find_stream(&http, options).await?;
+    let retime = if options.retime { Some(find_event_time(&stream)?) } else { None };
     let mut records = Records::new(input, format, retime, options.batch, options.file.as_os_str() == "-")
         .map_err(|e| Failure::new(format!("{}: {e}", options.file.display())))?;
+    for field in records.header() {
+        if stream.columns.iter().all(|column| column.from != field) {
+            let known: Vec<&str> = stream.columns.iter().map(|column| column.from.as_str()).collect();
+            eprintln!("the stream has no field `{field}`, it is left out; its fields are {}", known.join(", "));
+        }
+    }
     let progress = progress(size);
     let began = Instant::now();
     let run = format!("{:x}-{:x}", now_ms(), std::process::id());
@@ -76,10 +86,9 @@ async fn send(options: &PushOptions) -> Result<(), Failure> {
             tokio::time::sleep(Duration::from_millis(wait as u64)).await;
         }
         let key = format!("push-{run}-{}", totals.requests);
-        let posted = http
-            .post(&options.stream, body, records.content_type(), Some(&key))
+        let posted = patiently(http.post(&options.stream, body, records.content_type(), Some(&key)), options)
             .await
-            .map_err(|e| Failure::new(format!("{} events were kept before: {e}", totals.accepted)))?;
+            .map_err(|e| Failure::new(format!("{e}; {} were kept before", count(totals.accepted as usize, "event"))))?;
         totals.add(events, &posted);
         progress.set_position(read);
         progress.set_message(format!("{} events", totals.sent));
@@ -155,16 +164,37 @@ fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
     Ok((Box::new(file), size))
 }
 
-/// Asks the server which field holds the event time.
-async fn find_event_time(http: &Http, stream: &str) -> Result<Retime, Failure> {
-    let streams = http.streams().await.map_err(|e| Failure::new(e.to_string()))?;
-    let known = streams.iter().find(|s| s.name == stream);
-    let Some(known) = known else {
-        return Err(Failure::new(format!("the server has no stream `{stream}`")));
-    };
-    match known.event_time_field() {
+/// Waits for an answer; one that takes long is because the server is not there or busy, and
+/// the client tries again meanwhile: that is said once.
+async fn patiently<T>(answer: impl Future<Output = T>, options: &PushOptions) -> T {
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        answer = &mut answer => return answer,
+        () = tokio::time::sleep(SILENCE) => {}
+    }
+    eprintln!("no answer from {} yet; trying again, nothing is lost", options.url);
+    let answer = answer.await;
+    eprintln!("going on");
+    answer
+}
+
+async fn find_stream(http: &Http, options: &PushOptions) -> Result<Stream, Failure> {
+    let streams = http
+        .streams()
+        .await
+        .map_err(|e| Failure::new(format!("{e}\n  start it with `tidewire serve`, or say where it is with --url")))?;
+    let names: Vec<String> = streams.iter().map(|s| s.name.clone()).collect();
+    streams.into_iter().find(|s| s.name == options.stream).ok_or_else(|| {
+        let known = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+        Failure::new(format!("the server has no stream `{}`; {known}", options.stream))
+    })
+}
+
+/// Which field holds the event time.
+fn find_event_time(stream: &Stream) -> Result<Retime, Failure> {
+    match stream.event_time_field() {
         Some(field) => Ok(Retime::new(field.to_owned())),
-        None => Err(Failure::new(format!("--retime: stream `{stream}` has no event_time"))),
+        None => Err(Failure::new(format!("--retime: stream `{}` has no event_time", stream.name))),
     }
 }
 

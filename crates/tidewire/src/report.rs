@@ -17,12 +17,14 @@ impl Failure {
     /// Every problem of a configuration.
     pub fn problems(problems: &[Problem]) -> Self {
         let mut text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        text.push(match problems.len() {
-            1 => "1 problem".to_owned(),
-            n => format!("{n} problems"),
-        });
+        text.push(count(problems.len(), "problem"));
         Self(text.join("\n"))
     }
+}
+
+/// `1 feed`, `2 feeds`.
+pub fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 impl fmt::Display for Failure {

@@ -12,7 +12,7 @@ use crate::{
     backend::EngineBackend,
     check,
     cli::{DemoOptions, ServeOptions},
-    report::Failure,
+    report::{Failure, count},
 };
 
 /// The demo's configuration.
@@ -74,7 +74,7 @@ fn run(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<(), Failure
         .map_err(|e| Failure::new(e.to_string()))?;
         let engine = start_engine(config, plans, vfs)?;
         for note in &engine.notes {
-            tracing::warn!("{note}");
+            tracing::info!("{note}");
         }
         announce(config, &bound.local_addr().to_string());
         let backend = Arc::new(EngineBackend::new(engine.handle(), config, plans));
@@ -106,10 +106,10 @@ fn announce(config: &Config, address: &str) {
     };
     let page = config.dashboards.first().map_or(String::new(), |d| format!("dashboard/{}", d.name));
     println!(
-        "tidewire {} listens on http://{address}/{page} · {kept} · {} streams, {} feeds",
+        "tidewire {} listens on http://{address}/{page} · {kept} · {}, {}",
         env!("CARGO_PKG_VERSION"),
-        config.streams.len(),
-        config.feeds.len()
+        count(config.streams.len(), "stream"),
+        count(config.feeds.len(), "feed")
     );
 }
 

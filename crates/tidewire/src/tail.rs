@@ -20,6 +20,9 @@ pub(crate) fn tail(options: &TailOptions) -> Result<(), Failure> {
         // The reader of the pipe has gone: that is how `| head` ends.
         Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(Ended::Output(error)) => Err(Failure::new(format!("cannot write: {error}"))),
+        Err(Ended::Client(error @ Error::Unreachable { .. })) => {
+            Err(Failure::new(format!("{error}\n  start it with `tidewire serve`, or say where it is with --url")))
+        }
         Err(Ended::Client(error)) => Err(Failure::new(error.to_string())),
     }
 }

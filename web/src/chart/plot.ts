@@ -94,7 +94,8 @@ export class Plot {
     return {
       ...this.#size(),
       ms: 1,
-      padding: [10, 6, 0, 0],
+      // On the right, room for half of the last label.
+      padding: [10, 26, 0, 0],
       legend: { show: false },
       scales: {
         x: { time: picture.time, range: (_, low, high) => xRange(low, high) },
@@ -105,6 +106,7 @@ export class Plot {
           ...axis,
           gap: 8,
           size: 28,
+          space: 84,
           grid: { show: false },
           ...(picture.time && { values: (_, splits, _axis, _space, step) => timeLabels(splits, step) }),
         },
@@ -132,11 +134,22 @@ export class Plot {
             label: stroke.name,
             stroke: () => palette().series[stroke.slot] ?? palette().faint,
             width: 1.75,
-            // A line needs two points; until then the one is shown as such.
-            points: { show: (plot) => (plot.data[0]?.length ?? 0) < 2, size: 5 },
+            // A line needs two points; one alone is shown as such.
+            points: { show: true, size: 5, filter: (plot, index) => lonely(plot.data[index] ?? []) },
           }),
         ),
       ],
     };
   }
+}
+
+/** The indices of values without a neighbour. */
+function lonely(values: ArrayLike<number | null | undefined>): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] != null && values[i - 1] == null && values[i + 1] == null) {
+      found.push(i);
+    }
+  }
+  return found;
 }

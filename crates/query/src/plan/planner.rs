@@ -420,12 +420,23 @@ fn span(error: &DataFusionError) -> Option<Span> {
 }
 
 fn from_datafusion(error: &DataFusionError, part: Part) -> QueryError {
-    let problem = Problem::new(message(error));
+    let message = message(error);
+    let problem = ungrouped(&message).unwrap_or_else(|| Problem::new(message));
     match span(error) {
         Some(span) => problem.at(span),
         None => problem,
     }
     .error(part)
+}
+
+/// What DataFusion says of a column that is neither grouped nor aggregated, in fewer words.
+fn ungrouped(message: &str) -> Option<Problem> {
+    let (_, column) = message.split_once("olumn \"").filter(|_| message.contains("GROUP BY"))?;
+    let name = column.split('"').next()?.rsplit('.').next()?;
+    Some(
+        Problem::new(format!("`{name}` is neither in GROUP BY nor inside an aggregate"))
+            .hint(format!("add it to GROUP BY, or say which of a group's values is meant, as in max({name})")),
+    )
 }
 
 fn internal(error: DataFusionError) -> Vec<QueryError> {

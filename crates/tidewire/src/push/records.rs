@@ -96,6 +96,14 @@ impl Records {
         Ok(Self { input, retime, held: None, read: 0, batch, eager })
     }
 
+    /// The fields that a header line names.
+    pub(crate) fn header(&self) -> Vec<String> {
+        match &self.input {
+            Input::Csv { header, .. } => header.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect(),
+            Input::Lines { .. } | Input::Objects(_) => Vec::new(),
+        }
+    }
+
     /// The `Content-Type` of the bodies.
     pub(crate) fn content_type(&self) -> &'static str {
         match self.input {
