@@ -144,9 +144,13 @@ fn run(
 ) {
     let seconds = metrics::histogram!(metric::CHECKPOINT_SECONDS);
     let bytes = metrics::counter!(metric::CHECKPOINT_BYTES);
+    // After one that was given up nothing more is written: the next one holds only what
+    // changed since.
+    let mut whole = true;
     for checkpoint in incoming {
         let began = Instant::now();
-        if write(&mut state, &checkpoint, stopping, &bytes) {
+        whole = whole && write(&mut state, &checkpoint, stopping, &bytes);
+        if whole {
             written.store(checkpoint.tick, Ordering::Release);
         }
         seconds.record(began.elapsed().as_secs_f64());

@@ -124,13 +124,13 @@ pub struct StreamStatus {
     pub ended: AtomicBool,
 }
 
-impl Default for StreamStatus {
-    fn default() -> Self {
+impl StreamStatus {
+    pub(crate) fn new(caught_up: bool) -> Self {
         Self {
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             watermark: AtomicI64::new(i64::MIN),
-            caught_up: AtomicBool::new(true),
+            caught_up: AtomicBool::new(caught_up),
             ended: AtomicBool::new(false),
         }
     }

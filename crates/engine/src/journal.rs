@@ -102,6 +102,8 @@ struct Waiting {
 struct Round {
     appends: Vec<Waiting>,
     reads: Vec<(usize, sources::Read)>,
+    /// Told when the reads are committed: then their sources may read on.
+    consumed: Vec<Sender<()>>,
     keys: HashSet<(usize, String)>,
     rows: usize,
     stop: bool,
@@ -137,6 +139,7 @@ impl Journal {
     pub(crate) fn run(mut self) -> Log {
         let commit_seconds = metrics::histogram!(metric::COMMIT_SECONDS);
         let mut retained = Instant::now();
+        let mut more = false;
         loop {
             let mut round = Round::default();
             match self.inputs.recv_timeout(POLL) {
@@ -162,8 +165,9 @@ impl Journal {
             } else if round.stop {
                 return self.log;
             }
-            if retained.elapsed() >= RETAIN_EVERY {
-                self.retain(reading.clock);
+            // While there is more, some goes in every round: removing keeps up with writing.
+            if more || retained.elapsed() >= RETAIN_EVERY {
+                more = self.retain(reading.clock);
                 retained = Instant::now();
             }
         }
@@ -177,7 +181,7 @@ impl Journal {
             Input::Read { stream, read, consumed } => {
                 round.rows += read.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
                 round.reads.push((stream, read));
-                let _ = consumed.send(());
+                round.consumed.push(consumed);
             }
             Input::Append { append, permit, reply } => match self.repeated(&append, round) {
                 Some(answer) => {
@@ -208,13 +212,17 @@ impl Journal {
 
     /// Commits a round, acknowledges it and hands it on. False if the engine is gone.
     fn commit(&mut self, round: Round) -> bool {
-        let Round { appends, reads, arrived, .. } = round;
+        let Round { appends, reads, consumed, arrived, stop, .. } = round;
         match self.write(&appends, &reads) {
-            Ok(tick) => self.hand_on(tick, appends, arrived),
+            Ok(tick) => {
+                let alive = self.hand_on(tick, appends, arrived);
+                read_on(&consumed);
+                alive
+            }
             Err(error) => {
                 self.failed(&error, appends);
                 // What a source has read is in memory only here: it must not be lost.
-                reads.is_empty() || self.commit_reads_again(reads, arrived)
+                reads.is_empty() || (!stop && self.commit_reads_again(reads, consumed, arrived))
             }
         }
     }
@@ -243,11 +251,20 @@ impl Journal {
         }
     }
 
-    fn commit_reads_again(&mut self, mut reads: Vec<(usize, sources::Read)>, arrived: Option<Instant>) -> bool {
+    fn commit_reads_again(
+        &mut self,
+        mut reads: Vec<(usize, sources::Read)>,
+        mut waiting: Vec<Sender<()>>,
+        arrived: Option<Instant>,
+    ) -> bool {
         loop {
             std::thread::sleep(RETRY);
             let error = match self.write(&[], &reads) {
-                Ok(tick) => return self.hand_on(tick, Vec::new(), arrived),
+                Ok(tick) => {
+                    let alive = self.hand_on(tick, Vec::new(), arrived);
+                    read_on(&waiting);
+                    return alive;
+                }
                 Err(error) => error,
             };
             // Producers hear of it too, instead of waiting in line. Sources wait by
@@ -257,7 +274,10 @@ impl Journal {
                     Input::Append { reply, .. } => {
                         let _ = reply.send(Err(refusal(&error)));
                     }
-                    Input::Read { stream, read, .. } => reads.push((stream, read)),
+                    Input::Read { stream, read, consumed } => {
+                        reads.push((stream, read));
+                        waiting.push(consumed);
+                    }
                     Input::Stop => return false,
                 }
             }
@@ -358,16 +378,29 @@ impl Journal {
         }
     }
 
-    fn retain(&mut self, now: i64) {
+    /// Removes what the policy no longer keeps, some at a time. True if there is more to remove.
+    fn retain(&mut self, now: i64) -> bool {
         let policy: Vec<Retention> = self
             .streams
             .iter()
             .map(|s| Retention { stream: s.name.clone(), max_age_ms: s.max_age_ms, max_bytes: s.max_bytes })
             .collect();
         let checkpointed = self.checkpointed.load(Ordering::Relaxed);
-        if let Err(error) = self.log.retain(&policy, now, checkpointed, RETAIN_BUDGET) {
-            tracing::warn!("old events could not be removed: {error}");
+        match self.log.retain(&policy, now, checkpointed, RETAIN_BUDGET) {
+            Ok(done) => done.more,
+            Err(error) => {
+                tracing::warn!("old events could not be removed: {error}");
+                false
+            }
         }
+    }
+}
+
+/// Lets sources read on.
+fn read_on(consumed: &[Sender<()>]) {
+    for consumed in consumed {
+        // A source that has ended waits for nothing.
+        let _ = consumed.try_send(());
     }
 }
 

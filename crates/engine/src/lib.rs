@@ -97,6 +97,8 @@ impl Engine {
     /// stands where the last cut left it.
     pub fn start(config: &Config, plans: &[Plan], opened: store::Opened) -> Result<Self, StartError> {
         let store::Opened { mut log, mut state, start } = opened;
+        // What was replayed after it is in no checkpoint yet: the log must keep it.
+        let saved = state.tick().unwrap_or(0);
         let mut sources =
             config.streams.iter().map(|s| pump::open(s, &config.limits)).collect::<Result<Vec<_>, _>>()?;
         let Recovered { core, positions, drop_owners, notes } =
@@ -106,7 +108,7 @@ impl Engine {
             epoch: start.epoch,
             views: core.feeds.iter().map(core::FeedState::view).collect(),
             feeds: config.feeds.iter().map(|_| FeedStatus::default()).collect(),
-            streams: config.streams.iter().map(|_| StreamStatus::default()).collect(),
+            streams: config.streams.iter().map(|s| StreamStatus::new(!matches!(s.source, Source::File(_)))).collect(),
             tick: AtomicU64::new(core.tick),
             failing: AtomicBool::new(false),
         });
@@ -114,7 +116,7 @@ impl Engine {
         let (requests_tx, requests) = unbounded();
         let (ticks_tx, ticks) = bounded(TICKS_AHEAD);
         let due = Arc::new(AtomicI64::new(i64::MAX));
-        let checkpointed = Arc::new(AtomicU64::new(core.tick));
+        let checkpointed = Arc::new(AtomicU64::new(saved));
         let max_permits = Handle::permits_for(config.limits.max_pending);
         let handle = Handle {
             inputs: inputs_tx,
@@ -150,7 +152,7 @@ impl Engine {
             status: status.clone(),
         };
         let writer = checkpoint::Writer::start(state, checkpointed)?;
-        let runner = Runner { core, positions, ticks, requests, due, writer, drop_owners, status };
+        let runner = Runner { core, saved, positions, ticks, requests, due, writer, drop_owners, status };
         let spawn = std::thread::Builder::new;
         let runner = spawn().name("engine".to_owned()).spawn(move || runner.run())?;
         let journal = spawn().name("journal".to_owned()).spawn(move || journal.run())?;

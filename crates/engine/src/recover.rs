@@ -147,7 +147,8 @@ fn new_stream(stream: &config::Stream) -> StreamState {
     let column = stream.event_time.as_ref().and_then(|t| stream.columns.iter().position(|c| c.name == t.column));
     StreamState {
         name: stream.name.clone(),
-        fingerprint: format!("{:?} {options:?}", stream.event_time.as_ref().map(|t| &t.column)),
+        // Other options apply from here on; starting the watermark anew would reopen windows.
+        fingerprint: format!("{:?}", stream.event_time.as_ref().map(|t| &t.column)),
         time: column.map(|column| (column, Watermarks::new(options))),
     }
 }
@@ -198,7 +199,11 @@ fn rebuild(
         let (plan, feed) = (&plans[index], &config.feeds[index]);
         let reach = log.reach(plan.stream())?;
         let kept_since = core.reading.clock.saturating_sub(millis(feed.keep));
-        if reach.complete || reach.clock.is_some_and(|first| first <= kept_since) {
+        // Without a window a row counts from the first event on, however old. With one, the
+        // oldest kept window must be whole: the log reaches back twice as far as is kept.
+        let kept_since = kept_since.saturating_sub(millis(feed.keep));
+        let whole = plan.windowed() && reach.clock.is_some_and(|first| first <= kept_since);
+        if reach.complete || whole {
             notes.push(format!("feed `{}` is new or its query changed: rebuilt from the log", feed.name));
             past.feeds.push(new_feed(plan, feed, core.feeds[index].stream, until));
             rebuilt.push(index);

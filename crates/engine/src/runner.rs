@@ -32,6 +32,8 @@ struct Shard {
 
 pub(crate) struct Runner {
     pub core: Core,
+    /// The tick of the checkpoint that is on disk.
+    pub saved: Offset,
     /// Where replayable sources stand, in the order of the core's streams.
     pub positions: Vec<Option<String>>,
     pub ticks: Receiver<Tick>,
@@ -47,7 +49,7 @@ impl Runner {
     /// Runs until the journal ends; then writes the last checkpoint.
     pub(crate) fn run(mut self) {
         let mut shards: Vec<Option<Shard>> = Vec::new();
-        let mut checkpointed = self.core.tick;
+        let mut checkpointed = self.saved;
         let timer = every(CHECKPOINT_EVERY);
         let ticks_run = metrics::counter!(metric::TICKS);
         let tick_seconds = metrics::histogram!(metric::TICK_SECONDS);
@@ -73,7 +75,8 @@ impl Runner {
                 recv(timer) -> _ => {
                     self.core.report();
                     self.core.tell();
-                    if self.core.tick > checkpointed && self.writer.is_idle() {
+                    let changed = self.core.tick > checkpointed;
+                    if changed && self.writer.is_idle() {
                         checkpointed = self.core.tick;
                         self.writer.write(checkpoint::capture(&mut self.core, &self.positions, &mut self.drop_owners));
                     }
