@@ -46,7 +46,7 @@ use std::{
 use config::{Config, Source};
 use crossbeam_channel::{bounded, unbounded};
 use query::Plan;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub use handle::{Append, AppendError, Appended, FeedStatus, Handle, IdempotencyKey, Status, Stopped, StreamStatus};
 pub use inbox::{Delivery, Inbox};
@@ -88,6 +88,7 @@ pub struct Engine {
     pumps: Vec<JoinHandle<()>>,
     journal: JoinHandle<store::Log>,
     runner: JoinHandle<()>,
+    ended: Arc<Notify>,
     /// What was rebuilt or starts empty, for a person.
     pub notes: Vec<String>,
 }
@@ -154,8 +155,16 @@ impl Engine {
         let writer = checkpoint::Writer::start(state, checkpointed)?;
         let runner = Runner { core, saved, positions, ticks, requests, due, writer, drop_owners, status };
         let spawn = std::thread::Builder::new;
-        let runner = spawn().name("engine".to_owned()).spawn(move || runner.run())?;
-        let journal = spawn().name("journal".to_owned()).spawn(move || journal.run())?;
+        let ended = Arc::new(Notify::new());
+        let (runner_ends, journal_ends) = (Ends(ended.clone()), Ends(ended.clone()));
+        let runner = spawn().name("engine".to_owned()).spawn(move || {
+            let _ends = runner_ends;
+            runner.run();
+        })?;
+        let journal = spawn().name("journal".to_owned()).spawn(move || {
+            let _ends = journal_ends;
+            journal.run()
+        })?;
 
         let stop = Arc::new(AtomicBool::new(false));
         let mut pumps = Vec::new();
@@ -168,7 +177,7 @@ impl Engine {
                 pumps.push(pump::start_generating(index, stream, options, clock, handle.clone(), stop.clone())?);
             }
         }
-        Ok(Self { handle, stop, pumps, journal, runner, notes })
+        Ok(Self { handle, stop, pumps, journal, runner, ended, notes })
     }
 
     /// What writers and readers hold.
@@ -176,15 +185,25 @@ impl Engine {
         self.handle.clone()
     }
 
+    /// Waits until one of the threads has ended, which before [`Engine::stop`] means a fault.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let ended = self.ended.clone();
+        async move { ended.notified().await }
+    }
+
     /// Finishes what has arrived, writes the last checkpoint and closes the store.
-    /// Blocks until all is on disk.
-    pub fn stop(self) {
+    /// Blocks until all is on disk. False if a thread had failed: then the log has what was
+    /// acknowledged, and the next start replays it.
+    #[must_use]
+    pub fn stop(self) -> bool {
+        let mut sound = true;
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         // A pump that waits for room wakes when the journal has taken its last read.
         let _ = self.handle.inputs.send(Input::Stop);
         let log = self.journal.join();
         if self.runner.join().is_err() {
             tracing::error!("the engine's thread failed");
+            sound = false;
         }
         match log {
             Ok(log) => {
@@ -192,11 +211,24 @@ impl Engine {
                     tracing::warn!("{error}");
                 }
             }
-            Err(_) => tracing::error!("the journal's thread failed"),
+            Err(_) => {
+                tracing::error!("the journal's thread failed");
+                sound = false;
+            }
         }
         drop(self.handle);
         for pump in self.pumps {
             let _ = pump.join();
         }
+        sound
+    }
+}
+
+/// Tells that a thread has ended, however it did.
+struct Ends(Arc<Notify>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }

@@ -1,6 +1,9 @@
 //! Filters and projections over a batch, and which rows went through.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::{
@@ -9,12 +12,22 @@ use datafusion::{
         datatypes::SchemaRef,
     },
     common::{
-        Result, internal_err,
+        Result, exec_err, internal_err,
         tree_node::{Transformed, TransformedResult, TreeNode},
     },
     logical_expr::Operator,
     physical_expr::{PhysicalExpr, expressions::BinaryExpr},
 };
+
+/// Runs user's expressions. A function that panics on a value fails on it, as one does that
+/// says so: the event is in the log, and would stop every later start. Whatever `work`
+/// changes must be thrown away by the caller when it fails.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        exec_err!("a function cannot take this value: {}", why.unwrap_or("it says no more"))
+    })
+}
 
 /// An expression over the columns of a batch.
 pub(crate) type Scalar = Arc<dyn PhysicalExpr>;

@@ -78,7 +78,14 @@ fn run(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<(), Failure
         }
         announce(config, &bound.local_addr().to_string());
         let backend = Arc::new(EngineBackend::new(engine.handle(), config, plans));
-        let served = bound.run(backend, prometheus, stop_signal()?).await;
+        let (signal, failure) = (stop_signal()?, engine.ended());
+        let stop = async {
+            tokio::select! {
+                () = signal => {}
+                () = failure => {}
+            }
+        };
+        let served = bound.run(backend, prometheus, stop).await;
         finish(engine)?;
         served.map_err(|e| Failure::new(format!("the server cannot go on: {e}")))
     })
@@ -131,10 +138,13 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
 fn finish(engine: Engine) -> Result<(), Failure> {
     let (done, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        engine.stop();
-        let _ = done.send(());
+        let _ = done.send(engine.stop());
     });
-    wait.recv_timeout(STOP_WITHIN).map_err(|_| {
-        Failure::new("the last checkpoint was not written in time; the next start replays the log instead")
-    })
+    match wait.recv_timeout(STOP_WITHIN) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::new("a fault of the server ended it; what was acknowledged is in the log")),
+        Err(_) => {
+            Err(Failure::new("the last checkpoint was not written in time; the next start replays the log instead"))
+        }
+    }
 }

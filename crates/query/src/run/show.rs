@@ -16,7 +16,7 @@ use crate::{
     define::Emit,
     letter::letter,
     plan::{GroupColumn, Grouped},
-    stage::{failing, project},
+    stage::{caught, failing, project},
     state::pane::{FAILED, LIVE, PENDING, Pane, SHOWN},
 };
 
@@ -131,6 +131,10 @@ impl Groups {
 
     /// The rows of these groups, as far as HAVING lets them through.
     fn make(&self, query: &Grouped, picks: &[Pick]) -> Result<Made> {
+        caught(|| self.rows(query, picks))
+    }
+
+    fn rows(&self, query: &Grouped, picks: &[Pick]) -> Result<Made> {
         if picks.is_empty() {
             return Ok(Made {
                 rows: query.finish.strict(&RecordBatch::new_empty(query.finish.schema().clone()))?,

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     letter::letter,
     plan::{Plan, Stateless},
-    stage::{Passed, condition, failing, reason},
+    stage::{Passed, caught, condition, failing, reason},
     state::block::{self, Kind, StateError},
 };
 
@@ -196,6 +196,7 @@ pub(crate) fn salvaged<T>(
     if batch.num_rows() == 0 {
         return None;
     }
+    let work = |batch: &RecordBatch| caught(|| work(batch));
     if let Ok(done) = work(batch) {
         return Some((batch.clone(), done));
     }

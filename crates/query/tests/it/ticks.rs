@@ -236,6 +236,16 @@ fn rows_on_which_the_query_fails_are_refused_and_the_others_go_on() {
 }
 
 #[test]
+fn a_function_that_panics_fails_on_its_row_alone() {
+    let mut d = Driver::new(&FeedDef { key: Some(key(&["k"])), ..feed("SELECT k, lpad('x', b) AS p FROM events") });
+    let output = d.tick(0, &[event(1, "a", 3), event(1, "b", -1)], NEVER);
+    assert_eq!((reasons(&output), d.rows()), (vec![Reason::QueryFailed], vec!["a   x".to_owned()]));
+    let mut d = Driver::new(&feed("SELECT k, lpad('x', sum(b)) AS p FROM events GROUP BY k"));
+    let output = d.tick(0, &[event(1, "a", 3), event(1, "b", -1)], NEVER);
+    assert_eq!((reasons(&output), d.rows()), (vec![Reason::QueryFailed], vec!["a   x".to_owned()]));
+}
+
+#[test]
 fn where_protects_what_comes_after_it() {
     let mut d = Driver::new(&feed("SELECT k, sum(100 / b) AS s FROM events WHERE b <> 0 GROUP BY k"));
     let output = d.tick(0, &[event(1, "a", 5), event(1, "a", 0)], NEVER);
