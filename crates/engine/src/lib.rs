@@ -33,6 +33,8 @@ mod journal;
 pub mod plan;
 mod pump;
 mod recover;
+#[cfg(test)]
+mod replay;
 mod runner;
 
 use std::{
