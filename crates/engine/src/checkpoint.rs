@@ -20,6 +20,9 @@ use crate::core::Core;
 /// How long to wait after a failed write before it is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How often a write that fails on and on is told again.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
 /// How often a failed write is tried again once the engine is stopping.
 const LAST_TRIES: u32 = 8;
 
@@ -164,17 +167,23 @@ fn run(
 /// Tries until it is written: the blocks of a checkpoint are nowhere else, and the next
 /// one holds only what changes after it.
 fn write(state: &mut State, checkpoint: &Checkpoint, stopping: &AtomicBool, bytes: &metrics::Counter) -> bool {
+    let failing = metrics::gauge!(metric::CHECKPOINT_FAILING);
     let mut last_tries = 0;
-    let mut said = false;
+    let mut said: Option<Instant> = None;
     loop {
         match state.write(checkpoint) {
             Ok(stats) => {
                 bytes.increment(stats.bytes);
+                failing.set(0.0);
+                if said.is_some() {
+                    tracing::info!("the checkpoint of tick {} is written", checkpoint.tick);
+                }
                 return true;
             }
-            Err(error) if !said => {
-                said = true;
-                tracing::error!("the checkpoint of tick {} waits: {error}", checkpoint.tick);
+            Err(error) if said.is_none_or(|at| at.elapsed() >= TELL_EVERY) => {
+                said = Some(Instant::now());
+                failing.set(1.0);
+                tracing::error!("the checkpoint of tick {} waits, and the log grows: {error}", checkpoint.tick);
             }
             Err(_) => {}
         }

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use feed::Feed;
 use model::{DeadLetter, Offset, ViewId, metric};
 use query::{Plan, Query, Watermarks};
-use store::LateRow;
+use store::{LateRow, MAX_DEAD_LETTERS};
 
 use crate::{clock::Reading, journal::count_dead};
 
@@ -80,6 +80,19 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// Streams without feeds, at the beginning of time.
+    pub(crate) fn new(streams: Vec<StreamState>) -> Self {
+        Self {
+            streams,
+            feeds: Vec::new(),
+            dead: Vec::new(),
+            untold: BTreeMap::new(),
+            counting: false,
+            tick: 0,
+            reading: Reading::default(),
+        }
+    }
+
     /// Runs every query once over the tick and applies what changed.
     pub(crate) fn run(&mut self, input: &TickInput<'_>) {
         self.tick = input.tick;
@@ -147,6 +160,23 @@ impl Core {
             let stream = self.streams[stream].name.clone();
             self.dead.push(LateRow { tick: input.tick, number: number as u32, stream, letter });
         }
+        self.bound_dead();
+    }
+
+    /// While no checkpoint can be written, dead letters are held up to what the store would
+    /// keep of each stream: the newest.
+    fn bound_dead(&mut self) {
+        if self.dead.len() < (self.streams.len() + 1) * MAX_DEAD_LETTERS as usize {
+            return;
+        }
+        let mut kept: HashMap<String, u64> = HashMap::new();
+        self.dead.reverse();
+        self.dead.retain(|row| {
+            let count = kept.entry(row.stream.clone()).or_default();
+            *count += 1;
+            *count <= MAX_DEAD_LETTERS
+        });
+        self.dead.reverse();
     }
 
     /// The elapsed time at which a tick without events has work to do.

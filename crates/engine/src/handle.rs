@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crossbeam_channel::Sender;
 use feed::Changes;
 use model::{DeadLetter, Offset, ViewId};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
@@ -122,6 +123,8 @@ pub struct StreamStatus {
     pub caught_up: AtomicBool,
     /// Whether the source will yield nothing more.
     pub ended: AtomicBool,
+    /// Why the source cannot be read, if it cannot.
+    pub failure: Mutex<Option<String>>,
 }
 
 impl StreamStatus {
@@ -132,6 +135,7 @@ impl StreamStatus {
             watermark: AtomicI64::new(i64::MIN),
             caught_up: AtomicBool::new(caught_up),
             ended: AtomicBool::new(false),
+            failure: Mutex::new(None),
         }
     }
 }

@@ -19,7 +19,7 @@
 //! - `core`: one tick over all streams and feeds (pure)
 //! - `runner`: the engine's thread
 //! - `inbox`: how shards hear of changes
-//! - `checkpoint`, `recover`: state out, state in
+//! - `checkpoint`, `recover`, `rebuild`: state out, state in, state made anew
 //! - `pump`: threads that read sources
 //! - `handle`: what the outside holds
 
@@ -32,6 +32,7 @@ mod inbox;
 mod journal;
 pub mod plan;
 mod pump;
+mod rebuild;
 mod recover;
 #[cfg(test)]
 mod replay;
@@ -101,11 +102,14 @@ impl Engine {
     pub fn start(config: &Config, plans: &[Plan], opened: store::Opened) -> Result<Self, StartError> {
         let store::Opened { mut log, mut state, start } = opened;
         // What was replayed after it is in no checkpoint yet: the log must keep it.
-        let saved = state.tick().unwrap_or(0);
-        let mut sources =
-            config.streams.iter().map(|s| pump::open(s, &config.limits)).collect::<Result<Vec<_>, _>>()?;
-        let Recovered { core, positions, drop_owners, notes } =
+        let mut saved = state.tick().unwrap_or(0);
+        let mut sources = config.streams.iter().map(|s| pump::open(s, &config.limits)).collect();
+        let Recovered { mut core, positions, mut drop_owners, notes, torn } =
             recover::recover(config, plans, &mut log, &mut state, &start, &mut sources)?;
+        if torn {
+            state.write(&checkpoint::capture(&mut core, &positions, &mut drop_owners))?;
+            saved = core.tick;
+        }
 
         let status = Arc::new(Status {
             epoch: start.epoch,
@@ -155,6 +159,7 @@ impl Engine {
             status: status.clone(),
         };
         let writer = checkpoint::Writer::start(state, checkpointed)?;
+        let starts = positions.clone();
         let runner = Runner { core, saved, positions, ticks, requests, due, writer, drop_owners, status };
         let spawn = std::thread::Builder::new;
         let ended = Arc::new(Notify::new());
@@ -170,9 +175,13 @@ impl Engine {
 
         let stop = Arc::new(AtomicBool::new(false));
         let mut pumps = Vec::new();
-        for (index, (stream, source)) in config.streams.iter().zip(sources).enumerate() {
-            if let Some(source) = source {
-                pumps.push(pump::start_reading(index, &stream.name, source, handle.clone(), stop.clone())?);
+        for (index, ((stream, source), at)) in config.streams.iter().zip(sources).zip(starts).enumerate() {
+            match source {
+                Some(Ok(source)) => {
+                    pumps.push(pump::start_reading(index, &stream.name, source, at, handle.clone(), stop.clone())?);
+                }
+                Some(Err(error)) => pump::failed(index, &stream.name, &handle.status, &error),
+                None => {}
             }
             if let Source::Generator(options) = &stream.source {
                 let clock = Clock::resume(last);

@@ -12,13 +12,13 @@ use std::{
 use bytes::Bytes;
 use config::{Source, Stream};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use model::metric;
 use sources::{FileSource, Generator, Replayable, SourceError};
 use tokio::sync::oneshot;
 
 use crate::{
-    StartError,
     clock::Clock,
-    handle::{Append, Handle},
+    handle::{Append, Handle, Status},
     journal::Input,
 };
 
@@ -35,22 +35,24 @@ const GENERATE_EVERY: Duration = Duration::from_millis(50);
 const GENERATE_ROWS: usize = 8_192;
 
 /// Opens a stream's source, if it is one that can be read again.
-pub(crate) fn open(stream: &Stream, limits: &config::Limits) -> Result<Option<Box<dyn Replayable>>, StartError> {
+pub(crate) fn open(stream: &Stream, limits: &config::Limits) -> Option<Result<Box<dyn Replayable>, SourceError>> {
     match &stream.source {
         Source::File(file) => {
             let time = stream.event_time.as_ref().map(|t| t.column.as_str());
             let limits = sources::Limits { max_record: limits.max_record, ..sources::Limits::default() };
-            Ok(Some(Box::new(FileSource::open(file, &stream.columns, time, limits)?)))
+            let opened = FileSource::open(file, &stream.columns, time, limits);
+            Some(opened.map(|source| Box::new(source) as Box<dyn Replayable>))
         }
-        Source::Http | Source::Generator(_) => Ok(None),
+        Source::Http | Source::Generator(_) => None,
     }
 }
 
-/// Reads a source until it ends or `stop` is set.
+/// Reads a source on from `position` until it ends, fails or `stop` is set.
 pub(crate) fn start_reading(
     index: usize,
     name: &str,
     mut source: Box<dyn Replayable>,
+    position: Option<String>,
     handle: Handle,
     stop: Arc<AtomicBool>,
 ) -> std::io::Result<JoinHandle<()>> {
@@ -61,11 +63,18 @@ pub(crate) fn start_reading(
             // The channel was made for as many.
             let _ = consumed.send(());
         }
+        let mut position = position;
         while !stop.load(Ordering::Relaxed) {
             let read = match source.read() {
                 Ok(read) => read,
-                Err(error) => return report(&name, &error),
+                Err(error) => {
+                    failed(index, &name, &handle.status, &error);
+                    // It may lag from here on: its time stands still.
+                    let Some(position) = position else { return };
+                    standstill(position)
+                }
             };
+            position = Some(read.position.clone());
             let ended = read.ended;
             if read.batches.is_empty() && read.dead.is_empty() && !ended && !turned(index, &handle, &read) {
                 continue;
@@ -96,8 +105,16 @@ fn turned(index: usize, handle: &Handle, read: &sources::Read) -> bool {
     handle.status.streams[index].caught_up.load(Ordering::Relaxed) != read.caught_up
 }
 
-fn report(name: &str, error: &SourceError) {
-    tracing::error!("stream `{name}` is read no further: {error}");
+/// The last read of a source that failed.
+fn standstill(position: String) -> sources::Read {
+    sources::Read { batches: Vec::new(), dead: Vec::new(), position, caught_up: false, ended: true }
+}
+
+/// Tells that a source cannot be read.
+pub(crate) fn failed(index: usize, name: &str, status: &Status, error: &SourceError) {
+    tracing::error!("stream `{name}` is read no further until a restart: {error}");
+    metrics::gauge!(metric::SOURCE_FAILED, "stream" => name.to_owned()).set(1.0);
+    *status.streams[index].failure.lock() = Some(error.to_string());
 }
 
 /// Makes a generator's events until `stop` is set. They are logged like posts.

@@ -1,4 +1,7 @@
 //! Recovery: the last checkpoint, then the cuts after it, to identical rows and offsets.
+//!
+//! Where a source can no longer be read (its file is gone, or another), its stream stands
+//! still and says so; everything else goes on.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,9 +9,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use config::Config;
 use feed::{Feed, KeepBy};
-use model::{DeadLetter, FeedKind, StateBlock};
+use model::{DeadLetter, FeedKind, StateBlock, metric};
 use query::{Plan, TimeOptions, Watermarks};
-use sources::Replayable;
+use sources::{Replayable, SourceError};
 use store::{Log, Owner, Start, State};
 
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
     core::{Core, FeedState, StreamState, TickInput},
     cut::Cut,
     plan::{millis, stream_schema},
+    rebuild::rebuild,
 };
 
 /// How many rows an append feed holds unless its configuration says otherwise.
@@ -27,10 +31,10 @@ const APPEND_ROWS: u64 = 1_000;
 const MAX_TOMBSTONES: usize = 100_000;
 
 /// How many cuts are read at once.
-const CUTS_A_PAGE: usize = 256;
+pub(crate) const CUTS_A_PAGE: usize = 256;
 
-/// A replayable source, opened, by the index of its stream.
-pub(crate) type Sources = Vec<Option<Box<dyn Replayable>>>;
+/// The replayable source of each stream that has one, or why it cannot be read.
+pub(crate) type Sources = Vec<Option<Result<Box<dyn Replayable>, SourceError>>>;
 
 /// Where a start stands after recovery.
 pub(crate) struct Recovered {
@@ -40,6 +44,52 @@ pub(crate) struct Recovered {
     pub drop_owners: Vec<String>,
     /// What was rebuilt or starts empty, for a person.
     pub notes: Vec<String>,
+    /// Whether the cuts after the checkpoint could not all be replayed: what stands now must
+    /// be written before the next cut, or a later start would replay them otherwise.
+    pub torn: bool,
+}
+
+/// What recovery begins with: the last checkpoint.
+#[derive(Default)]
+struct Base {
+    tick: u64,
+    reading: Reading,
+    positions: Vec<Option<String>>,
+    generations: BTreeMap<String, u64>,
+    owners: HashMap<String, Owner>,
+    /// The state is gone, and with it what the log no longer holds.
+    lost: bool,
+}
+
+impl Base {
+    fn load(config: &Config, log: &mut Log, state: &mut State, last: Option<&Cut>) -> Result<Self, StartError> {
+        let Some(loaded) = state.load()? else { return Ok(Self::without_state(config, log, last)) };
+        let meta: Meta = serde_json::from_slice(&loaded.meta)
+            .map_err(|e| StartError::State("checkpoint".to_owned(), e.to_string()))?;
+        Ok(Self {
+            tick: loaded.tick,
+            reading: Reading { clock: loaded.clock, elapsed: meta.elapsed },
+            positions: config.streams.iter().map(|s| meta.positions.get(&s.name).cloned()).collect(),
+            generations: meta.generations,
+            owners: loaded.owners.into_iter().map(|o| (o.name.clone(), o)).collect(),
+            lost: false,
+        })
+    }
+
+    /// A log with all its cuts is replayed from the first one. Where some are gone, feeds
+    /// are rebuilt from what is left, as after a change of their query.
+    fn without_state(config: &Config, log: &Log, last: Option<&Cut>) -> Self {
+        match last.filter(|_| !log.has_all_cuts()) {
+            None => Self { positions: vec![None; config.streams.len()], ..Self::default() },
+            Some(cut) => Self {
+                tick: cut.tick,
+                reading: cut.reading,
+                positions: cut.streams.iter().map(|s| s.position.clone()).collect(),
+                lost: true,
+                ..Self::default()
+            },
+        }
+    }
 }
 
 /// Brings streams and feeds to where the last cut left them.
@@ -54,26 +104,13 @@ pub(crate) fn recover(
     let schemas: Vec<(String, SchemaRef)> =
         config.streams.iter().map(|s| (s.name.clone(), stream_schema(s).to_arrow())).collect();
     log.set_schemas(&schemas)?;
-
-    let mut notes = Vec::new();
-    let loaded = state.load()?;
-    let (tick, clock, meta, owners) = match loaded {
-        Some(l) => (l.tick, l.clock, read_meta(&l.meta)?, l.owners),
-        None => (0, 0, Meta::default(), Vec::new()),
-    };
-    let mut owners: HashMap<String, Owner> = owners.into_iter().map(|o| (o.name.clone(), o)).collect();
-    let reading = Reading { clock, elapsed: meta.elapsed };
-    let mut positions: Vec<Option<String>> =
-        config.streams.iter().map(|s| meta.positions.get(&s.name).cloned()).collect();
-    for (source, position) in sources.iter_mut().zip(&positions) {
-        if let (Some(source), Some(position)) = (source, position) {
-            source.seek(Some(position))?;
-        }
-    }
+    let last = log.cuts(log.last_tick().saturating_sub(1), 1)?.pop().map(|cut| decode(&cut, config)).transpose()?;
+    let Base { tick, reading, mut positions, generations, mut owners, lost } =
+        Base::load(config, log, state, last.as_ref())?;
+    seek(sources, &positions, last.as_ref())?;
 
     let streams = config.streams.iter().map(|s| restore_stream(s, &mut owners)).collect::<Result<Vec<_>, _>>()?;
-    let mut core =
-        Core { streams, feeds: Vec::new(), dead: Vec::new(), untold: BTreeMap::new(), counting: false, tick, reading };
+    let mut core = Core { tick, reading, ..Core::new(streams) };
     let mut missing = Vec::new();
     for (index, (plan, feed)) in plans.iter().zip(&config.feeds).enumerate() {
         let name = &plan.output().name;
@@ -85,7 +122,7 @@ pub(crate) fn recover(
                 query: plan.restore(query).map_err(|e| StartError::State(name.clone(), e.to_string()))?,
                 feed: Feed::restore(plan.output().clone(), options(plan, feed), rows)
                     .map_err(|e| StartError::State(name.clone(), e.to_string()))?,
-                generation: meta.generations.get(name).copied().unwrap_or(0),
+                generation: generations.get(name).copied().unwrap_or(0),
                 reset: false,
                 ..fresh(0)
             },
@@ -97,18 +134,42 @@ pub(crate) fn recover(
             }
         });
     }
+    let mut notes = Vec::new();
     if !missing.is_empty() {
-        rebuild(config, plans, log, &mut core, &missing, &positions, &mut notes)?;
+        notes = rebuild(config, plans, log, &mut core, &missing, &positions, lost)?;
     }
-    replay(config, log, &mut core, &mut positions, sources)?;
+    let torn = replay(config, log, &mut core, &mut positions, sources)?;
     core.tick = core.tick.max(start.last_tick);
     core.counting = true;
+    for stream in torn.iter().enumerate().filter_map(|(index, torn)| torn.then_some(index)) {
+        // What its viewers saw last cannot be shown again: they start from what there is.
+        let tick = core.tick;
+        core.feeds.iter_mut().filter(|f| f.stream == stream).for_each(|f| f.generation = tick);
+    }
+    if log.left_out() > 0 {
+        metrics::counter!(metric::EVENTS_LEFT_OUT).increment(log.left_out());
+        notes.push(format!(
+            "{} logged events were left out: they have a null where the schema of today takes none",
+            log.left_out()
+        ));
+    }
     let drop_owners = owners.into_keys().collect();
-    Ok(Recovered { core, positions, drop_owners, notes })
+    Ok(Recovered { core, positions, drop_owners, notes, torn: torn.contains(&true) })
 }
 
-fn read_meta(bytes: &[u8]) -> Result<Meta, StartError> {
-    serde_json::from_slice(bytes).map_err(|e| StartError::State("checkpoint".to_owned(), e.to_string()))
+/// Brings sources to their positions. One that cannot go there stands still; one that was
+/// never read is the configuration's fault.
+fn seek(sources: &mut Sources, positions: &[Option<String>], last: Option<&Cut>) -> Result<(), StartError> {
+    for (index, (source, position)) in sources.iter_mut().zip(positions).enumerate() {
+        let Some(opened) = source.take() else { continue };
+        let was_read = position.is_some() || last.is_some_and(|cut| cut.streams[index].position.is_some());
+        *source = Some(match opened {
+            Err(error) if !was_read => return Err(error.into()),
+            Ok(mut opened) if position.is_some() => opened.seek(position.as_deref()).map(|()| opened),
+            opened => opened,
+        });
+    }
+    Ok(())
 }
 
 fn stream_index(config: &Config, plan: &Plan) -> usize {
@@ -142,7 +203,7 @@ fn time_options(stream: &config::Stream) -> TimeOptions {
     }
 }
 
-fn new_stream(stream: &config::Stream) -> StreamState {
+pub(crate) fn new_stream(stream: &config::Stream) -> StreamState {
     let options = time_options(stream);
     let column = stream.event_time.as_ref().and_then(|t| stream.columns.iter().position(|c| c.name == t.column));
     StreamState {
@@ -162,7 +223,7 @@ fn options(plan: &Plan, feed: &config::Feed) -> feed::Options {
     }
 }
 
-fn new_feed(plan: &Plan, feed: &config::Feed, stream: usize, generation: u64) -> FeedState {
+pub(crate) fn new_feed(plan: &Plan, feed: &config::Feed, stream: usize, generation: u64) -> FeedState {
     FeedState {
         plan: plan.clone(),
         stream,
@@ -173,172 +234,88 @@ fn new_feed(plan: &Plan, feed: &config::Feed, stream: usize, generation: u64) ->
     }
 }
 
-/// Runs the kept log up to the checkpoint through feeds that have no state of their own,
-/// where it reaches back over what they keep.
-fn rebuild(
-    config: &Config,
-    plans: &[Plan],
-    log: &mut Log,
-    core: &mut Core,
-    missing: &[usize],
-    positions: &[Option<String>],
-    notes: &mut Vec<String>,
-) -> Result<(), StartError> {
-    let until = core.tick;
-    let mut past = Core {
-        streams: config.streams.iter().map(new_stream).collect(),
-        feeds: Vec::new(),
-        dead: Vec::new(),
-        untold: BTreeMap::new(),
-        counting: false,
-        tick: 0,
-        reading: Reading { clock: 0, elapsed: 0 },
-    };
-    let mut rebuilt = Vec::new();
-    for &index in missing {
-        let (plan, feed) = (&plans[index], &config.feeds[index]);
-        let reach = log.reach(plan.stream())?;
-        let kept_since = core.reading.clock.saturating_sub(millis(feed.keep));
-        // Without a window a row counts from the first event on, however old. With one, the
-        // oldest kept window must be whole: the log reaches back twice as far as is kept.
-        let kept_since = kept_since.saturating_sub(millis(feed.keep));
-        let whole = plan.windowed() && reach.clock.is_some_and(|first| first <= kept_since);
-        if reach.complete || whole {
-            notes.push(format!("feed `{}` is new or its query changed: rebuilt from the log", feed.name));
-            past.feeds.push(new_feed(plan, feed, core.feeds[index].stream, until));
-            rebuilt.push(index);
-        } else {
-            notes.push(format!(
-                "feed `{}` is new or its query changed, and the log does not reach back over `keep`: it starts empty",
-                feed.name
-            ));
-        }
-    }
-    if rebuilt.is_empty() {
-        return Ok(());
-    }
-    let mut after = 0;
-    loop {
-        let cuts = log.cuts(after, CUTS_A_PAGE)?;
-        let Some(last) = cuts.last() else { break };
-        after = last.tick;
-        for stored in cuts.iter().filter(|c| c.tick <= until) {
-            let cut = decode(stored, config)?;
-            let batches = logged(config, log, cut.tick)?;
-            run(&mut past, &cut, &batches, &[]);
-        }
-        if after >= until {
-            break;
-        }
-    }
-    replay_sources(config, &mut past, core.tick, core.reading, positions)?;
-    for (index, mut state) in rebuilt.into_iter().zip(past.feeds) {
-        state.feed.advance(until);
-        core.feeds[index] = state;
-    }
-    Ok(())
-}
-
-/// What the log does not hold is read again from its source, from the start.
-fn replay_sources(
-    config: &Config,
-    past: &mut Core,
-    tick: u64,
-    reading: Reading,
-    positions: &[Option<String>],
-) -> Result<(), StartError> {
-    for (index, (stream, position)) in config.streams.iter().zip(positions).enumerate() {
-        let wanted = past.feeds.iter().any(|f| f.stream == index);
-        let (true, Some(end), Some(mut source)) = (wanted, position, crate::pump::open(stream, &config.limits)?) else {
-            continue;
-        };
-        source.seek(None)?;
-        loop {
-            let read = source.read_until(end)?;
-            for batch in read.batches {
-                let cut = Cut {
-                    tick,
-                    reading,
-                    streams: vec![crate::cut::StreamCut { position: None, caught_up: false }; config.streams.len()],
-                };
-                run(past, &cut, &[(index, batch)], &[]);
-            }
-            if read.position == *end {
-                break;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Replays the cuts after the checkpoint.
+/// Replays the cuts after the checkpoint. For each stream, whether its source could not be
+/// read again as far as its last cut says.
 fn replay(
     config: &Config,
     log: &mut Log,
     core: &mut Core,
     positions: &mut [Option<String>],
     sources: &mut Sources,
-) -> Result<(), StartError> {
+) -> Result<Vec<bool>, StartError> {
+    let mut torn = vec![false; config.streams.len()];
     loop {
         let cuts = log.cuts(core.tick, CUTS_A_PAGE)?;
         if cuts.is_empty() {
-            return Ok(());
+            return Ok(torn);
         }
         for stored in &cuts {
             let cut = decode(stored, config)?;
             let mut batches = logged(config, log, cut.tick)?;
             let mut dead = Vec::new();
             for (index, source) in sources.iter_mut().enumerate() {
-                let (Some(source), Some(end)) = (source, &cut.streams[index].position) else { continue };
+                let (Some(opened), Some(end)) = (source.as_mut(), &cut.streams[index].position) else { continue };
                 if positions[index].as_ref() == Some(end) {
                     continue;
                 }
-                let (batch, letters) = read_again(config, index, source.as_mut(), end)?;
-                batches.extend(batch.map(|b| (index, b)));
-                dead.extend(letters.into_iter().map(|l| (index, l)));
-                positions[index] = Some(end.clone());
+                match opened.as_mut().map(|source| read_again(source.as_mut(), end)) {
+                    Ok(Ok(pieces)) => {
+                        batches.extend(join(config, index, &pieces.batches)?.map(|b| (index, b)));
+                        dead.extend(pieces.dead.into_iter().map(|l| (index, l)));
+                        positions[index] = Some(end.clone());
+                    }
+                    Ok(Err(error)) => {
+                        torn[index] = true;
+                        *source = Some(Err(error));
+                    }
+                    Err(_) => torn[index] = true,
+                }
             }
             run(core, &cut, &batches, &dead);
         }
     }
 }
 
-/// All that a source yielded in one tick, as one batch.
-fn read_again(
-    config: &Config,
-    index: usize,
-    source: &mut dyn Replayable,
-    end: &str,
-) -> Result<(Option<RecordBatch>, Vec<DeadLetter>), StartError> {
-    let mut batches = Vec::new();
-    let mut dead = Vec::new();
-    loop {
-        let read = source.read_until(end)?;
-        batches.extend(read.batches);
-        dead.extend(read.dead);
-        if read.position == end {
-            break;
-        }
-    }
-    let schema = stream_schema(&config.streams[index]).to_arrow();
-    let batch = arrow_select::concat::concat_batches(&schema, &batches)
-        .map_err(|e| StartError::State(config.streams[index].name.clone(), e.to_string()))?;
-    Ok(((batch.num_rows() > 0).then_some(batch), dead))
+#[derive(Default)]
+struct Pieces {
+    batches: Vec<RecordBatch>,
+    dead: Vec<DeadLetter>,
 }
 
-fn decode(stored: &store::Cut, config: &Config) -> Result<Cut, StartError> {
+/// All that a source yielded in one tick: as little as it was then.
+fn read_again(source: &mut dyn Replayable, end: &str) -> Result<Pieces, SourceError> {
+    let mut pieces = Pieces::default();
+    loop {
+        let read = source.read_until(end)?;
+        pieces.batches.extend(read.batches);
+        pieces.dead.extend(read.dead);
+        if read.position == end {
+            return Ok(pieces);
+        }
+    }
+}
+
+/// A tick has one batch of a stream.
+fn join(config: &Config, index: usize, batches: &[RecordBatch]) -> Result<Option<RecordBatch>, StartError> {
+    let schema = stream_schema(&config.streams[index]).to_arrow();
+    let batch = arrow_select::concat::concat_batches(&schema, batches)
+        .map_err(|e| StartError::State(config.streams[index].name.clone(), e.to_string()))?;
+    Ok((batch.num_rows() > 0).then_some(batch))
+}
+
+pub(crate) fn decode(stored: &store::Cut, config: &Config) -> Result<Cut, StartError> {
     Cut::decode(stored, config.streams.iter().map(|s| s.name.as_str()))
         .map_err(|e| StartError::State("log".to_owned(), e.to_string()))
 }
 
 /// The logged events of a tick, of streams that the configuration still has.
-fn logged(config: &Config, log: &mut Log, tick: u64) -> Result<Vec<(usize, RecordBatch)>, StartError> {
+pub(crate) fn logged(config: &Config, log: &mut Log, tick: u64) -> Result<Vec<(usize, RecordBatch)>, StartError> {
     let entries = log.entries(tick)?;
     let index = |name: &str| config.streams.iter().position(|s| s.name == name);
     Ok(entries.into_iter().filter_map(|(name, batch)| Some((index(&name)?, batch))).collect())
 }
 
-fn run(core: &mut Core, cut: &Cut, batches: &[(usize, RecordBatch)], dead: &[(usize, DeadLetter)]) {
+pub(crate) fn run(core: &mut Core, cut: &Cut, batches: &[(usize, RecordBatch)], dead: &[(usize, DeadLetter)]) {
     core.run(&TickInput {
         tick: cut.tick,
         reading: cut.reading,

@@ -111,11 +111,8 @@ impl Engine {
     }
 
     fn tick(&mut self, reading: Reading, events: Option<&RecordBatch>) {
-        let cut = Cut {
-            tick: self.core.tick + 1,
-            reading,
-            streams: vec![StreamCut { position: None, caught_up: true }],
-        };
+        let cut =
+            Cut { tick: self.core.tick + 1, reading, streams: vec![StreamCut { position: None, caught_up: true }] };
         let entries: Vec<store::Entry> = events.iter().map(|b| ("events".to_owned(), (*b).clone())).collect();
         let encoded = cut.encode(["events"].into_iter());
         self.log

@@ -7,12 +7,15 @@ pub const ALL: &[&str] = &[
     ACTIVE_CONNECTIONS,
     EVENTS_ACCEPTED,
     DEAD_LETTERS,
+    EVENTS_LEFT_OUT,
+    SOURCE_FAILED,
     REQUESTS_REFUSED,
     TICKS,
     TICK_SECONDS,
     COMMIT_SECONDS,
     CHECKPOINT_SECONDS,
     CHECKPOINT_BYTES,
+    CHECKPOINT_FAILING,
     WATERMARK_MS,
     FEED_ROWS,
     FEED_OFFSET,
@@ -37,6 +40,10 @@ pub const ACTIVE_CONNECTIONS: &str = "dashboard_active_connections";
 pub const EVENTS_ACCEPTED: &str = "tidewire_events_accepted_total";
 /// Records refused. Labels `stream`, `reason`.
 pub const DEAD_LETTERS: &str = "tidewire_dead_letters_total";
+/// Logged events that a start left out: they have a null where the schema takes none now.
+pub const EVENTS_LEFT_OUT: &str = "tidewire_events_left_out_total";
+/// 1 while a source cannot be read. Label `stream`.
+pub const SOURCE_FAILED: &str = "tidewire_source_failed";
 /// Requests and messages refused. Label `code`.
 pub const REQUESTS_REFUSED: &str = "tidewire_requests_refused_total";
 /// Ticks run.
@@ -49,6 +56,8 @@ pub const COMMIT_SECONDS: &str = "tidewire_commit_seconds";
 pub const CHECKPOINT_SECONDS: &str = "tidewire_checkpoint_seconds";
 /// Bytes written by checkpoints.
 pub const CHECKPOINT_BYTES: &str = "tidewire_checkpoint_bytes_total";
+/// 1 while a checkpoint cannot be written.
+pub const CHECKPOINT_FAILING: &str = "tidewire_checkpoint_failing";
 /// The watermark, in milliseconds since 1970. Label `stream`.
 pub const WATERMARK_MS: &str = "tidewire_watermark_ms";
 /// Rows of a feed. Label `feed`.

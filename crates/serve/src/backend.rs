@@ -127,6 +127,8 @@ pub struct StreamStatus {
     pub caught_up: bool,
     /// Whether its source will yield nothing more.
     pub ended: bool,
+    /// Why its source cannot be read, if it cannot.
+    pub failure: Option<String>,
 }
 
 /// How everything stands, in the order of [`Backend::feeds`] and [`Backend::streams`].

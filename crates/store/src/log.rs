@@ -436,6 +436,11 @@ impl Log {
         self.left_out
     }
 
+    /// Whether every cut that was committed is there: none has been removed.
+    pub fn has_all_cuts(&self) -> bool {
+        self.pruned == 0
+    }
+
     /// The last cut's tick; 0 if there is none.
     pub fn last_tick(&self) -> u64 {
         self.last

@@ -138,6 +138,7 @@ impl Backend for EngineBackend {
                         watermark: (watermark > i64::MIN).then_some(watermark),
                         caught_up: stream.caught_up.load(Ordering::Relaxed),
                         ended: stream.ended.load(Ordering::Relaxed),
+                        failure: stream.failure.lock().clone(),
                     }
                 })
                 .collect(),

@@ -162,6 +162,11 @@ impl Plan {
         matches!(&self.0.kind, Kind::Grouped(grouped) if grouped.window.is_some())
     }
 
+    /// Whether each of its rows comes from one event.
+    pub fn stateless(&self) -> bool {
+        matches!(self.0.kind, Kind::Stateless(_))
+    }
+
     /// State of a plan with another fingerprint is not this plan's.
     pub fn fingerprint(&self) -> &str {
         &self.0.fingerprint

@@ -39,6 +39,7 @@ struct Stream<'a> {
     watermark: Option<i64>,
     caught_up: bool,
     ended: bool,
+    failure: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -50,7 +51,7 @@ struct Column<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(info: &'a StreamInfo, status: &StreamStatus) -> Self {
+    fn new(info: &'a StreamInfo, status: &'a StreamStatus) -> Self {
         let columns = info.columns.iter().map(|c| Column {
             name: &c.name,
             from: &c.from,
@@ -67,6 +68,7 @@ impl<'a> Stream<'a> {
             watermark: status.watermark,
             caught_up: status.caught_up,
             ended: status.ended,
+            failure: status.failure.as_deref(),
         }
     }
 }

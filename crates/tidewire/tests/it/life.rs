@@ -1,8 +1,6 @@
 //! A server's life: events in and out, stops and starts, files, a changed query.
 
 use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -15,11 +13,11 @@ use super::server::{Server, lines, tidewire};
 /// How long something may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-fn stream(extra: &str) -> String {
+pub fn stream(extra: &str) -> String {
     format!(
         "
 streams:
@@ -58,7 +56,7 @@ async fn until(feed: &mut Subscription, done: impl Fn(&client::Table) -> bool) -
 }
 
 /// Reads the feed over HTTP until it says so.
-fn wait_for(server: &Server, feed: &str, done: impl Fn(&[Vec<Value>]) -> bool) -> Vec<Vec<Value>> {
+pub fn wait_for(server: &Server, feed: &str, done: impl Fn(&[Vec<Value>]) -> bool) -> Vec<Vec<Value>> {
     let http = Http::new(&Options::new(server.url())).expect("a good address");
     let runtime = runtime();
     let began = Instant::now();
@@ -73,7 +71,7 @@ fn wait_for(server: &Server, feed: &str, done: impl Fn(&[Vec<Value>]) -> bool) -
     }
 }
 
-fn count(rows: &[Vec<Value>], column: usize) -> u64 {
+pub fn count(rows: &[Vec<Value>], column: usize) -> u64 {
     rows.iter().filter_map(|row| row[column].as_u64()).sum()
 }
 
@@ -123,38 +121,6 @@ fn a_stop_is_orderly_and_clients_resume_with_a_delta() {
         assert!(events.iter().any(|e| matches!(e, Event::Disconnected { .. })), "{events:?}");
         assert!(!events.iter().any(|e| matches!(e, Event::Snapshot { .. })), "no snapshot, a delta: {events:?}");
     });
-}
-
-#[test]
-fn a_file_is_read_once_whatever_happens() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut text = String::new();
-    let mut expected: BTreeMap<i64, u64> = BTreeMap::new();
-    for i in 0..200_000_i64 {
-        writeln!(text, r#"{{"metric":"m{}","value":{i},"ts":{}}}"#, i % 10, i * 10).expect("a write to memory");
-        *expected.entry(i * 10 / 10_000 * 10_000).or_default() += 1;
-    }
-    let path = dir.path().join("events.ndjson");
-    std::fs::write(&path, &text).expect("a file");
-    let config =
-        stream("").replace("{ type: http }", &format!("{{ type: file, path: \"{}\", follow: true }}", path.display()));
-    let mut server = Server::start(dir.path(), &config);
-    // Killed in the middle, as often as it takes to have been killed in the middle.
-    for _ in 0..3 {
-        wait_for(&server, "load", |rows| !rows.is_empty());
-        server.kill();
-        server.restart();
-    }
-    let rows = wait_for(&server, "load", |rows| count(rows, 2) >= 200_000);
-    let mut found: BTreeMap<i64, u64> = BTreeMap::new();
-    for row in &rows {
-        *found.entry(row[1].as_i64().expect("a time")).or_default() += row[2].as_u64().expect("a count");
-    }
-    assert_eq!(found, expected);
-    // It grows, and what is new shows.
-    let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("the file");
-    std::io::Write::write_all(&mut file, b"{\"metric\":\"new\",\"value\":1,\"ts\":2000000}\n").expect("a write");
-    wait_for(&server, "load", |rows| rows.iter().any(|row| row[0] == "new"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod crash;
+mod files;
 mod flights;
 mod life;
 mod power;
