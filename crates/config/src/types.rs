@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 
 use model::DataType;
 
-use crate::place::{Place, Sql};
+use crate::{
+    place::{Place, Sql},
+    read,
+};
 
 /// A whole configuration.
 #[derive(Debug, Clone)]
@@ -28,6 +31,29 @@ pub struct Config {
     pub feeds: Vec<Feed>,
     /// Dashboards, in file order.
     pub dashboards: Vec<Dashboard>,
+}
+
+impl Stream {
+    /// Whether it is there without being written down.
+    pub fn is_implied(&self) -> bool {
+        matches!(self.source, Source::DeadLetters { .. })
+    }
+}
+
+impl Config {
+    /// How many streams are written down.
+    pub fn written_streams(&self) -> usize {
+        self.streams.iter().filter(|s| !s.is_implied()).count()
+    }
+
+    /// With, behind the others, the streams that are there without being written down: for
+    /// each the one of its dead letters, `NAME_dead_letters`.
+    #[must_use]
+    pub fn with_dead_letters(mut self) -> Self {
+        let implied = read::dead_letters::of(&self.streams);
+        self.streams.extend(implied);
+        self
+    }
 }
 
 /// When an event counts as kept.
@@ -93,6 +119,11 @@ pub enum Source {
     File(FileSource),
     /// `type: generator`.
     Generator(GeneratorSource),
+    /// What another stream, and its feeds, refused: `NAME_dead_letters`. Never written down.
+    DeadLetters {
+        /// The other stream, as an index into [`Config::streams`].
+        of: usize,
+    },
 }
 
 /// A file that is read once, or followed as it grows.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::RecordBatch;
 use feed::Feed;
-use model::{DeadLetter, Offset, ViewId, metric};
+use model::{DeadLetter, LetterId, Offset, ViewId, metric};
 use query::{Plan, Query, Watermarks};
 use store::{LateRow, MAX_DEAD_LETTERS};
 
-use crate::{clock::Reading, journal::count_dead};
+use crate::{clock::Reading, journal::count_dead, letter};
 
 /// The partition of a source that has only one.
 const ONLY_PARTITION: u32 = 0;
@@ -20,6 +20,10 @@ pub(crate) struct StreamState {
     pub time: Option<(usize, Watermarks)>,
     /// What a change of makes the watermarks start anew.
     pub fingerprint: String,
+    /// The stream whose dead letters are its events.
+    pub letters_of: Option<usize>,
+    /// Its own dead letters since the start.
+    pub refused: u64,
 }
 
 impl StreamState {
@@ -42,6 +46,25 @@ pub(crate) struct FeedState {
 }
 
 impl FeedState {
+    /// Runs the query over a tick and applies what changed; what it refused.
+    fn run(&mut self, tick: &query::Tick<'_>) -> Vec<DeadLetter> {
+        let mut output = self.query.tick(tick);
+        let name = &self.plan.output().name;
+        output.dead.iter_mut().for_each(|d| d.feed.clone_from(name));
+        if let Some(changes) = output.changes
+            && let Err(error) = self.feed.apply(tick.number, &changes)
+        {
+            // The query and the feed were planned from one schema.
+            tracing::error!("feed `{name}`: a tick's changes do not fit the feed: {error}");
+        }
+        let now = if self.plan.windowed() { tick.watermark } else { tick.clock };
+        if self.feed.next_expiry().is_some_and(|at| at <= now) {
+            self.feed.expire(tick.number, now);
+        }
+        self.feed.advance(tick.number);
+        output.dead
+    }
+
     /// The identity of the feed's whole view: another query or another start is another view.
     pub(crate) fn view(&self) -> ViewId {
         let text = format!("{}\n{}\n{}", self.plan.output().name, self.plan.fingerprint(), self.generation);
@@ -58,8 +81,12 @@ pub(crate) struct TickInput<'a> {
     pub tick: Offset,
     pub reading: Reading,
     pub batches: &'a [(usize, RecordBatch)],
+    /// What posts brought that was refused; the log has it.
+    pub posted: &'a [(usize, DeadLetter)],
     /// What replayable sources refused.
     pub dead: &'a [(usize, DeadLetter)],
+    /// Dead letters of ticks before that are among the events now.
+    pub settled: &'a [LetterId],
     /// For each stream, whether its source had nothing more.
     pub caught_up: Vec<bool>,
 }
@@ -70,6 +97,8 @@ pub(crate) struct Core {
     pub feeds: Vec<FeedState>,
     /// Dead letters since the last checkpoint.
     pub dead: Vec<LateRow>,
+    /// Dead letters that became events since the last checkpoint.
+    pub settled: Vec<LetterId>,
     /// Dead letters since they were last told: how many by stream and reason, and one of the
     /// messages.
     pub untold: BTreeMap<(usize, &'static str), (u64, String)>,
@@ -86,6 +115,7 @@ impl Core {
             streams,
             feeds: Vec::new(),
             dead: Vec::new(),
+            settled: Vec::new(),
             untold: BTreeMap::new(),
             counting: false,
             tick: 0,
@@ -97,56 +127,105 @@ impl Core {
     pub(crate) fn run(&mut self, input: &TickInput<'_>) {
         self.tick = input.tick;
         self.reading = input.reading;
+        self.settled.extend_from_slice(input.settled);
         let mut letters: Vec<(usize, DeadLetter)> = Vec::new();
+        let before: Vec<i64> = self.streams.iter().map(StreamState::watermark).collect();
         let mut admitted: HashMap<usize, RecordBatch> = HashMap::new();
-        let mut before = Vec::with_capacity(self.streams.len());
-        for stream in &self.streams {
-            before.push(stream.watermark());
-        }
         for (index, batch) in input.batches {
-            let kept = match &mut self.streams[*index].time {
-                Some((column, marks)) => {
-                    let (kept, dead) =
-                        marks.admit(ONLY_PARTITION, input.reading.clock, input.reading.elapsed, batch, *column);
-                    letters.extend(dead.into_iter().map(|d| (*index, d)));
-                    kept
-                }
-                None => batch.clone(),
-            };
-            admitted.insert(*index, kept);
+            self.admit(*index, batch, &mut admitted, &mut letters);
         }
-        for (stream, caught_up) in self.streams.iter_mut().zip(&input.caught_up) {
+        self.advance(input, |stream| stream.letters_of.is_none());
+        self.run_feeds(&before, &admitted, &mut letters, |stream| stream.letters_of.is_none());
+        // Then what became of all this is the input of those who watch it.
+        let refused: Vec<_> = input.posted.iter().chain(input.dead).chain(&letters).cloned().collect();
+        for (index, of) in self.watched_letters() {
+            if let Some(batch) = letter::batch(input.reading.clock, refused.iter().filter(|(s, _)| *s == of)) {
+                self.admit(index, &batch, &mut admitted, &mut letters);
+            }
+        }
+        self.advance(input, |stream| stream.letters_of.is_some());
+        self.run_feeds(&before, &admitted, &mut letters, |stream| stream.letters_of.is_some());
+        self.keep(input, letters);
+    }
+
+    /// Streams of dead letters that a feed reads, each with the stream that the letters are of.
+    fn watched_letters(&self) -> Vec<(usize, usize)> {
+        let watched = |index: &usize| self.feeds.iter().any(|f| f.stream == *index);
+        (0..self.streams.len())
+            .filter(watched)
+            .filter_map(|index| Some((index, self.streams[index].letters_of?)))
+            .collect()
+    }
+
+    /// Lets the events in time through to the queries.
+    fn admit(
+        &mut self,
+        index: usize,
+        batch: &RecordBatch,
+        admitted: &mut HashMap<usize, RecordBatch>,
+        letters: &mut Vec<(usize, DeadLetter)>,
+    ) {
+        let Reading { clock, elapsed } = self.reading;
+        let kept = match &mut self.streams[index].time {
+            Some((column, marks)) => {
+                let (kept, dead) = marks.admit(ONLY_PARTITION, clock, elapsed, batch, *column);
+                letters.extend(dead.into_iter().map(|d| (index, d)));
+                kept
+            }
+            None => batch.clone(),
+        };
+        // A file's events and letters of it that were replayed may share a tick.
+        let kept = match admitted.remove(&index) {
+            None => kept,
+            Some(first) => match arrow_select::concat::concat_batches(&first.schema(), [&first, &kept]) {
+                Ok(both) => both,
+                Err(error) => {
+                    // Both have the stream's schema, and a tick is far from what Arrow can hold.
+                    tracing::error!(
+                        "stream `{}`: a tick's events do not fit together: {error}",
+                        self.streams[index].name
+                    );
+                    first
+                }
+            },
+        };
+        admitted.insert(index, kept);
+    }
+
+    fn advance(&mut self, input: &TickInput<'_>, which: impl Fn(&StreamState) -> bool) {
+        for (stream, caught_up) in self.streams.iter_mut().zip(&input.caught_up).filter(|(s, _)| which(s)) {
             if let Some((_, marks)) = &mut stream.time {
                 marks.advance(input.reading.elapsed, *caught_up);
             }
         }
-        for state in &mut self.feeds {
-            let watermark = self.streams[state.stream].watermark();
-            let output = state.query.tick(&query::Tick {
-                number: input.tick,
-                clock: input.reading.clock,
+    }
+
+    fn run_feeds(
+        &mut self,
+        before: &[i64],
+        admitted: &HashMap<usize, RecordBatch>,
+        letters: &mut Vec<(usize, DeadLetter)>,
+        which: impl Fn(&StreamState) -> bool,
+    ) {
+        let Self { streams, feeds, tick, reading, .. } = self;
+        for state in feeds.iter_mut().filter(|f| which(&streams[f.stream])) {
+            let dead = state.run(&query::Tick {
+                number: *tick,
+                clock: reading.clock,
                 batch: admitted.get(&state.stream),
                 watermark_before: before[state.stream],
-                watermark,
+                watermark: streams[state.stream].watermark(),
             });
-            let name = &state.plan.output().name;
-            letters.extend(output.dead.into_iter().map(|mut d| {
-                d.feed.clone_from(name);
-                (state.stream, d)
-            }));
-            if let Some(changes) = output.changes
-                && let Err(error) = state.feed.apply(input.tick, &changes)
-            {
-                // The query and the feed were planned from one schema.
-                tracing::error!("feed `{name}`: a tick's changes do not fit the feed: {error}");
-            }
-            let now = if state.plan.windowed() { watermark } else { input.reading.clock };
-            if state.feed.next_expiry().is_some_and(|at| at <= now) {
-                state.feed.expire(input.tick, now);
-            }
-            state.feed.advance(input.tick);
+            letters.extend(dead.into_iter().map(|d| (state.stream, d)));
         }
+    }
+
+    /// Counts the tick's dead letters and keeps them for the next checkpoint.
+    fn keep(&mut self, input: &TickInput<'_>, letters: Vec<(usize, DeadLetter)>) {
         if self.counting {
+            for (stream, _) in input.posted.iter().chain(input.dead).chain(&letters) {
+                self.streams[*stream].refused += 1;
+            }
             for (stream, letter) in &letters {
                 count_dead(&self.streams[*stream].name, letter);
             }

@@ -12,13 +12,14 @@ use arrow_array::RecordBatch;
 use bytes::Bytes;
 use crossbeam_channel::Sender;
 use feed::Changes;
-use model::{DeadLetter, Offset, ViewId};
+use model::{DeadLetter, KeptLetter, LetterId, Letters, Offset, ViewId};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
+    checkpoint::KeptRequest,
     inbox::{Inbox, Mailbox},
-    journal::Input,
+    journal::{Input, LettersRequest},
 };
 
 /// How long an append waits for room before it is told to come again.
@@ -42,6 +43,8 @@ pub struct Append {
     pub key: Option<IdempotencyKey>,
     /// What to answer a repetition with this key.
     pub answer: Bytes,
+    /// Dead letters that are among the events now: kept as such no longer, each only once.
+    pub settled: Vec<LetterId>,
 }
 
 /// A request's `Idempotency-Key` and the hash of its body.
@@ -77,6 +80,9 @@ pub enum AppendError {
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     Mismatch,
+    /// One of the dead letters is an event already, or gone.
+    #[error("one of the dead letters is an event already, or gone")]
+    Settled,
     /// The engine is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -89,6 +95,20 @@ pub enum AppendError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server is stopping")]
 pub struct Stopped;
+
+/// Why dead letters cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The engine is stopping.
+    #[error("the server is stopping")]
+    Stopped,
+    /// The disk takes too long.
+    #[error("the disk is too slow at the moment; come again")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+}
 
 /// What readers ask of the engine's thread, which alone owns the feeds.
 pub(crate) enum Request {
@@ -164,6 +184,10 @@ pub struct Handle {
     pub(crate) requests: Sender<Request>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) max_permits: u32,
+    /// Reads dead letters of the state.
+    pub(crate) kept: Sender<KeptRequest>,
+    /// The names of the streams.
+    pub(crate) names: Arc<[String]>,
     pub(crate) status: Arc<Status>,
 }
 
@@ -195,6 +219,23 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::ChangesSince { feed, since, reply }).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// A page of a stream's dead letters. Those that a tick found are there once a checkpoint
+    /// has written them, about a second later.
+    pub async fn dead_letters(&self, stream: usize, wanted: Letters) -> Result<Vec<KeptLetter>, ReadError> {
+        let read = async {
+            let (reply, answer) = oneshot::channel();
+            self.kept
+                .send(KeptRequest { stream: self.names[stream].clone(), wanted, reply })
+                .map_err(|_| ReadError::Stopped)?;
+            let counted = answer.await.map_err(|_| ReadError::Stopped)??;
+            let (reply, answer) = oneshot::channel();
+            let request = LettersRequest { stream, wanted, counted, reply };
+            self.inputs.send(Input::Letters(request)).map_err(|_| ReadError::Stopped)?;
+            Ok(answer.await.map_err(|_| ReadError::Stopped)??)
+        };
+        tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(ReadError::Busy))
     }
 
     /// A box for a shard; `wake` is called from the engine's thread when it was filled.

@@ -18,6 +18,7 @@
 //! - `cut`, `clock`: what makes a tick
 //! - `core`: one tick over all streams and feeds (pure)
 //! - `runner`: the engine's thread
+//! - `letter`: dead letters as events
 //! - `inbox`: how shards hear of changes
 //! - `checkpoint`, `recover`, `rebuild`: state out, state in, state made anew
 //! - `pump`: threads that read sources
@@ -30,6 +31,7 @@ mod cut;
 mod handle;
 mod inbox;
 mod journal;
+mod letter;
 pub mod plan;
 mod pump;
 mod rebuild;
@@ -51,7 +53,9 @@ use crossbeam_channel::{bounded, unbounded};
 use query::Plan;
 use tokio::sync::{Notify, Semaphore};
 
-pub use handle::{Append, AppendError, Appended, FeedStatus, Handle, IdempotencyKey, Status, Stopped, StreamStatus};
+pub use handle::{
+    Append, AppendError, Appended, FeedStatus, Handle, IdempotencyKey, ReadError, Status, Stopped, StreamStatus,
+};
 pub use inbox::{Delivery, Inbox};
 
 use crate::{
@@ -125,7 +129,10 @@ impl Engine {
         let due = Arc::new(AtomicI64::new(i64::MAX));
         let checkpointed = Arc::new(AtomicU64::new(saved));
         let max_permits = Handle::permits_for(config.limits.max_pending);
+        let (kept_tx, kept) = unbounded();
         let handle = Handle {
+            kept: kept_tx,
+            names: config.streams.iter().map(|s| s.name.clone()).collect(),
             inputs: inputs_tx,
             requests: requests_tx,
             room: Arc::new(Semaphore::new(max_permits as usize)),
@@ -158,7 +165,7 @@ impl Engine {
             checkpointed: checkpointed.clone(),
             status: status.clone(),
         };
-        let writer = checkpoint::Writer::start(state, checkpointed)?;
+        let writer = checkpoint::Writer::start(state, checkpointed, kept)?;
         let starts = positions.clone();
         let runner = Runner { core, saved, positions, ticks, requests, due, writer, drop_owners, status };
         let spawn = std::thread::Builder::new;

@@ -15,7 +15,7 @@ use crate::{
     cut::{Cut, StreamCut},
     plan::millis,
     pump,
-    recover::{CUTS_A_PAGE, decode, logged, new_feed, new_stream, run},
+    recover::{CUTS_A_PAGE, decode, input, logged, new_feed, new_stream},
 };
 
 /// Runs the past up to the core's tick through the feeds `missing`; what came of each, for a
@@ -36,14 +36,13 @@ pub(crate) fn rebuild(
     let mut rebuilt = Vec::new();
     for &index in missing {
         let feed = &config.feeds[index];
-        if reaches(&plans[index], feed, log, core.reading.clock)? {
-            past.feeds.push(new_feed(&plans[index], feed, core.feeds[index].stream, until));
-            rebuilt.push(index);
-        } else {
-            notes.push(format!(
-                "feed `{}`: {why}, and the log does not reach back over `keep`: it starts empty",
-                feed.name
-            ));
+        let stream = core.feeds[index].stream;
+        match lacks(&plans[index], feed, &config.streams[stream], log, core.reading.clock)? {
+            None => {
+                past.feeds.push(new_feed(&plans[index], feed, stream, until));
+                rebuilt.push(index);
+            }
+            Some(lack) => notes.push(format!("feed `{}`: {why}, and {lack}: it starts empty", feed.name)),
         }
     }
     if !rebuilt.is_empty() || lost {
@@ -67,15 +66,25 @@ pub(crate) fn rebuild(
     Ok(notes)
 }
 
-/// Whether the log has all that the feed would hold.
-fn reaches(plan: &Plan, feed: &config::Feed, log: &mut Log, now: i64) -> Result<bool, StartError> {
+/// Why the log has not all that the feed would hold, if so.
+fn lacks(
+    plan: &Plan,
+    feed: &config::Feed,
+    stream: &config::Stream,
+    log: &mut Log,
+    now: i64,
+) -> Result<Option<&'static str>, StartError> {
+    if stream.is_implied() {
+        return Ok(Some("dead letters are counted from now on"));
+    }
     let reach = log.reach(plan.stream())?;
     // A group without a window counts its first event, however old. A row that one event
     // made is kept for `keep`; the oldest kept window must be whole, so that the log has to
     // reach back twice as far.
     let bounded = plan.windowed() || plan.stateless();
     let since = now.saturating_sub(millis(feed.keep)).saturating_sub(millis(feed.keep));
-    Ok(reach.complete || (bounded && reach.clock.is_some_and(|first| first <= since)))
+    let whole = reach.complete || (bounded && reach.clock.is_some_and(|first| first <= since));
+    Ok((!whole).then_some("the log does not reach back over `keep`"))
 }
 
 fn replay_log(config: &Config, log: &mut Log, past: &mut Core, until: Offset) -> Result<(), StartError> {
@@ -87,7 +96,7 @@ fn replay_log(config: &Config, log: &mut Log, past: &mut Core, until: Offset) ->
         for stored in cuts.iter().filter(|c| c.tick <= until) {
             let cut = decode(stored, config)?;
             let batches = logged(config, log, cut.tick)?;
-            run(past, &cut, &batches, &[]);
+            past.run(&input(&cut, &batches, &[]));
             // They were told and kept when it was the present.
             past.dead.clear();
         }
@@ -126,7 +135,7 @@ fn replay_source(
     loop {
         let read = source.read_until(end)?;
         for batch in read.batches {
-            run(past, &cut, &[(index, batch)], &[]);
+            past.run(&input(&cut, &[(index, batch)], &[]));
             past.dead.clear();
         }
         if read.position == end {

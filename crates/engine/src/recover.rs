@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use config::Config;
+use config::{Config, Source};
 use feed::{Feed, KeepBy};
 use model::{DeadLetter, FeedKind, StateBlock, metric};
 use query::{Plan, TimeOptions, Watermarks};
@@ -211,6 +211,11 @@ pub(crate) fn new_stream(stream: &config::Stream) -> StreamState {
         // Other options apply from here on; starting the watermark anew would reopen windows.
         fingerprint: format!("{:?}", stream.event_time.as_ref().map(|t| &t.column)),
         time: column.map(|column| (column, Watermarks::new(options))),
+        letters_of: match stream.source {
+            Source::DeadLetters { of } => Some(of),
+            _ => None,
+        },
+        refused: 0,
     }
 }
 
@@ -271,7 +276,9 @@ fn replay(
                     Err(_) => torn[index] = true,
                 }
             }
-            run(core, &cut, &batches, &dead);
+            let posted = posted(config, log, cut.tick)?;
+            let settled = log.settled_by(cut.tick)?;
+            core.run(&TickInput { posted: &posted, settled: &settled, ..input(&cut, &batches, &dead) });
         }
     }
 }
@@ -315,12 +322,25 @@ pub(crate) fn logged(config: &Config, log: &mut Log, tick: u64) -> Result<Vec<(u
     Ok(entries.into_iter().filter_map(|(name, batch)| Some((index(&name)?, batch))).collect())
 }
 
-pub(crate) fn run(core: &mut Core, cut: &Cut, batches: &[(usize, RecordBatch)], dead: &[(usize, DeadLetter)]) {
-    core.run(&TickInput {
+/// The dead letters that a tick's posts brought.
+pub(crate) fn posted(config: &Config, log: &Log, tick: u64) -> Result<Vec<(usize, DeadLetter)>, StartError> {
+    let index = |name: &str| config.streams.iter().position(|s| s.name == name);
+    Ok(log.dead_letters_of(tick)?.into_iter().filter_map(|(name, letter)| Some((index(&name)?, letter))).collect())
+}
+
+/// What a tick takes of a cut and its events.
+pub(crate) fn input<'a>(
+    cut: &Cut,
+    batches: &'a [(usize, RecordBatch)],
+    dead: &'a [(usize, DeadLetter)],
+) -> TickInput<'a> {
+    TickInput {
         tick: cut.tick,
         reading: cut.reading,
         batches,
+        posted: &[],
         dead,
+        settled: &[],
         caught_up: cut.streams.iter().map(|s| s.caught_up).collect(),
-    });
+    }
 }

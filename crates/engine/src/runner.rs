@@ -19,6 +19,7 @@ use crate::{
     handle::{Request, Status},
     inbox::{Delivery, Mailbox},
     journal::Tick,
+    recover::input,
 };
 
 /// How often a checkpoint is taken while there are ticks.
@@ -94,13 +95,8 @@ impl Runner {
         for (position, cut) in self.positions.iter_mut().zip(&tick.cut.streams) {
             position.clone_from(&cut.position);
         }
-        self.core.run(&TickInput {
-            tick: tick.cut.tick,
-            reading: tick.cut.reading,
-            batches: &tick.batches,
-            dead: &tick.dead,
-            caught_up: tick.cut.streams.iter().map(|s| s.caught_up).collect(),
-        });
+        let input = input(&tick.cut, &tick.batches, &tick.dead);
+        self.core.run(&TickInput { posted: &tick.posted, settled: &tick.settled, ..input });
         self.show();
     }
 
@@ -116,6 +112,9 @@ impl Runner {
         for (shown, state) in self.status.streams.iter().zip(&self.core.streams) {
             if let Some((_, marks)) = &state.time {
                 shown.watermark.store(marks.current(), Ordering::Relaxed);
+            }
+            if let Some(of) = state.letters_of {
+                shown.accepted.store(self.core.streams[of].refused, Ordering::Relaxed);
             }
         }
     }

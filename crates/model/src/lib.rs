@@ -22,5 +22,5 @@ pub mod schema;
 pub use change::{RowChanges, StateBlock};
 pub use code::Code;
 pub use cursor::{Cursor, Offset, ViewId};
-pub use dead_letter::{DeadLetter, Reason};
+pub use dead_letter::{DeadLetter, Edge, KeptLetter, LetterId, Letters, RawFormat, Reason};
 pub use schema::{Column, DataType, FeedKind, FeedSchema, Schema};

@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use bytes::Bytes;
 use feed::{Changes, Delta};
 use futures_util::future::BoxFuture;
-use model::{DeadLetter, FeedSchema, Offset, ViewId};
+use model::{DeadLetter, FeedSchema, KeptLetter, LetterId, Letters, Offset, ViewId};
 
 /// A stream, as clients see it.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct StreamInfo {
     pub event_time: Option<String>,
     /// Whether clients may send events: its source is `http`.
     pub writable: bool,
+    /// Whether it is there without being written down: another's dead letters.
+    pub implied: bool,
 }
 
 /// A feed, as clients see it.
@@ -61,6 +63,8 @@ pub struct Append {
     pub key: Option<IdempotencyKey>,
     /// To be stored with the key, and returned to a repetition.
     pub answer: Bytes,
+    /// Dead letters that are among the events: each only once.
+    pub settled: Vec<LetterId>,
 }
 
 /// What became of an append.
@@ -90,6 +94,9 @@ pub enum AppendError {
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     Mismatch,
+    /// A dead letter was settled before, or is gone.
+    #[error("one of the dead letters is an event already, or gone")]
+    Settled,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -155,6 +162,8 @@ pub trait Backend: Send + Sync + 'static {
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
     /// What changed in a feed since an offset: the one read operation.
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>>;
+    /// A page of a stream's dead letters.
+    fn dead_letters(&self, stream: usize, wanted: Letters) -> BoxFuture<'static, Result<Vec<KeptLetter>, Unavailable>>;
     /// A shard's inbox. `wake` is called from the writer's thread when there is something
     /// to take, so it is cheap and never blocks.
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use model::{Code, DeadLetter};
+use model::{Code, DeadLetter, KeptLetter, RawFormat};
 use parking_lot::Mutex;
 use serde::Serialize;
 use sources::decode::{Decoded, Decoder, Format, Limits as DecodeLimits};
@@ -82,14 +82,18 @@ impl Ingest {
         Self { backend, limits, idle }
     }
 
+    /// The stream of this name.
+    pub fn known(&self, name: &str) -> Result<usize, (Code, String)> {
+        self.backend.streams().iter().position(|s| s.name == name).ok_or_else(|| {
+            let shown: String = name.chars().take(80).collect();
+            (Code::UnknownStream, format!("there is no stream `{shown}`; GET /v1/streams lists them"))
+        })
+    }
+
     /// The stream of this name, if clients may write to it.
     pub fn stream(&self, name: &str) -> Result<usize, (Code, String)> {
-        let streams = self.backend.streams();
-        let Some(index) = streams.iter().position(|s| s.name == name) else {
-            let shown: String = name.chars().take(80).collect();
-            return Err((Code::UnknownStream, format!("there is no stream `{shown}`; GET /v1/streams lists them")));
-        };
-        if streams[index].writable {
+        let index = self.known(name)?;
+        if self.backend.streams()[index].writable {
             Ok(index)
         } else {
             Err((Code::NotWritable, format!("`{name}` reads its own source; only streams of type http take events")))
@@ -111,18 +115,25 @@ impl Ingest {
         task.await.map_err(|e| AppendError::Failed(format!("decoding: {e}")))
     }
 
-    fn decode_now(&self, stream: usize, format: Format, bytes: &[u8]) -> Prepared {
+    fn decoder(&self, stream: usize) -> Decoder {
         let idle = self.idle[stream].lock().pop();
-        let mut decoder = idle.unwrap_or_else(|| {
+        idle.unwrap_or_else(|| {
             let info = &self.backend.streams()[stream];
             Decoder::new(&info.columns, info.event_time.as_deref(), self.limits)
-        });
-        let decoded = decoder.decode(format, bytes);
+        })
+    }
+
+    fn give_back(&self, stream: usize, decoder: Decoder) {
         let mut idle = self.idle[stream].lock();
         if idle.len() < IDLE {
             idle.push(decoder);
         }
-        drop(idle);
+    }
+
+    fn decode_now(&self, stream: usize, format: Format, bytes: &[u8]) -> Prepared {
+        let mut decoder = self.decoder(stream);
+        let decoded = decoder.decode(format, bytes);
+        self.give_back(stream, decoder);
         let rejected = decoded.rejected.iter().take(LISTED).map(|r| Rejected {
             index: r.index,
             code: r.letter.reason.as_str(),
@@ -156,9 +167,56 @@ impl Ingest {
             bytes: prepared.bytes,
             key,
             answer,
+            settled: Vec::new(),
         };
         self.backend.append(append).await
     }
+
+    /// Decodes dead letters anew and keeps those that are good as events.
+    pub async fn replay(self: &Arc<Self>, stream: usize, letters: Vec<KeptLetter>) -> Result<Replayed, AppendError> {
+        let this = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || this.decode_letters(stream, &letters));
+        let (append, outcome) = task.await.map_err(|e| AppendError::Failed(format!("decoding: {e}")))?;
+        if !append.settled.is_empty() {
+            self.backend.append(append).await?;
+        }
+        Ok(outcome)
+    }
+
+    fn decode_letters(&self, stream: usize, letters: &[KeptLetter]) -> (Append, Replayed) {
+        let mut decoder = self.decoder(stream);
+        let mut outcome = Replayed::default();
+        let (mut batches, mut settled) = (Vec::new(), Vec::new());
+        for KeptLetter { id, letter, .. } in letters {
+            let mut decoded = decoder.decode(Format::from(letter.format), &letter.raw);
+            // An array of one event was refused as an event, and is none now.
+            let one = letter.format != RawFormat::Json || letter.raw.trim_ascii_start().starts_with(b"{");
+            if one && decoded.rejected.is_empty() && decoded.accepted == 1 {
+                batches.append(&mut decoded.batches);
+                settled.push(*id);
+                outcome.replayed += 1;
+            } else {
+                outcome.refused += 1;
+                let why = decoded.rejected.into_iter().next().map(|r| r.letter.message);
+                outcome.first_refusal = outcome.first_refusal.or(why);
+            }
+        }
+        self.give_back(stream, decoder);
+        let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        let answer = Bytes::new();
+        (Append { stream, batches, dead: Vec::new(), bytes, key: None, answer, settled }, outcome)
+    }
+}
+
+/// What became of dead letters that were decoded anew.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// Events now.
+    pub replayed: u64,
+    /// Refused as before.
+    pub refused: u64,
+    /// Why the first of these is.
+    pub first_refusal: Option<String>,
 }
 
 /// The code, the text and, where it makes sense, when to come again (milliseconds).
@@ -168,6 +226,7 @@ pub fn refusal(error: &AppendError) -> (Code, String, Option<u64>) {
         AppendError::DiskFull => (Code::DiskFull, None),
         AppendError::InFlight => (Code::IdempotencyInFlight, None),
         AppendError::Mismatch => (Code::IdempotencyMismatch, None),
+        AppendError::Settled => (Code::Internal, None),
         AppendError::Stopping => (Code::Shutdown, Some(1000)),
         AppendError::Failed(reason) => {
             tracing::error!(reason, "events could not be kept");

@@ -3,13 +3,15 @@
 //! # Layout
 //!
 //! - [`cli`]: the command line as a type
-//! - one module a command: `serve` (also `demo`), `check`, `push`, `tail`
+//! - one module a command: `serve` (also `demo`), `check`, `push`, `tail`, `dead_letters`
+//!   (also `replay`)
 //! - `backend`: the engine, as `serve` sees it
 //! - `report`: how errors and progress are told
 
 mod backend;
 mod check;
 pub mod cli;
+mod dead_letters;
 mod push;
 mod report;
 mod serve;
@@ -43,6 +45,8 @@ pub fn run_on<I: IntoIterator<Item = OsString>>(args: I, vfs: Option<&str>) -> E
         Command::Check(options) => check::check(&options),
         Command::Push(options) => push::push(&options),
         Command::Tail(options) => tail::tail(&options),
+        Command::DeadLetters(options) => dead_letters::list(&options),
+        Command::Replay(options) => dead_letters::replay(&options),
         Command::Schema => check::schema(),
     };
     match done {

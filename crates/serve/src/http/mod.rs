@@ -1,6 +1,7 @@
 //! The HTTP interface: one router.
 //!
 //! - [`streams`]: events in
+//! - [`dead_letters`]: what was refused of them
 //! - [`body`]: bodies, within their limits
 //! - [`feeds`]: snapshots out
 //! - [`page`]: the dashboards and their page
@@ -8,6 +9,7 @@
 //! - [`guard`]: who may ask: `Host`, `Origin`, CORS
 
 mod body;
+mod dead_letters;
 mod feeds;
 pub mod guard;
 mod ops;
@@ -43,6 +45,8 @@ pub struct App {
     /// Whether only this machine can connect, so that a foreign `Host` is an attack.
     loopback: bool,
     stopping: AtomicBool,
+    /// Held by the replay of dead letters that is under way.
+    replaying: tokio::sync::Mutex<()>,
 }
 
 impl App {
@@ -50,7 +54,7 @@ impl App {
     pub fn new(shared: Arc<Shared>, hub: Hub, loopback: bool) -> Self {
         let limits = &shared.limits;
         let budget = body::Budget::new(limits.max_pending.max(limits.max_body + limits.max_unpacked_body));
-        Self { shared, hub, budget, loopback, stopping: AtomicBool::new(false) }
+        Self { shared, hub, budget, loopback, stopping: AtomicBool::new(false), replaying: tokio::sync::Mutex::new(()) }
     }
 
     /// From now on nothing new is begun.
@@ -69,6 +73,8 @@ pub fn router(app: &Arc<App>) -> Router {
     Router::new()
         .route("/v1/streams", get(streams::list))
         .route("/v1/streams/{stream}", post(streams::push))
+        .route("/v1/streams/{stream}/dead-letters", get(dead_letters::list))
+        .route("/v1/streams/{stream}/dead-letters/replay", post(dead_letters::replay))
         .route("/v1/feeds", get(feeds::list))
         .route("/v1/feeds/{feed}", get(feeds::snapshot))
         .route("/v1/dashboards", get(page::list))

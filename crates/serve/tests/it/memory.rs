@@ -12,7 +12,7 @@ use arrow_array::{Float64Array, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use feed::{Changes, Delta, Feed, KeepBy};
 use futures_util::{FutureExt, future::BoxFuture};
-use model::{Column, DataType, FeedKind, FeedSchema, Offset, RowChanges, Schema, ViewId};
+use model::{Column, DataType, Edge, FeedKind, FeedSchema, KeptLetter, Letters, Offset, RowChanges, Schema, ViewId};
 use parking_lot::Mutex;
 use serve::backend::{
     Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, Status, StreamInfo,
@@ -52,6 +52,8 @@ pub struct Memory {
     /// What the next append fails with.
     pub failure: Mutex<Option<AppendError>>,
     pub ready: AtomicBool,
+    /// The dead letters of every stream, the oldest first.
+    pub letters: Mutex<Vec<KeptLetter>>,
 }
 
 fn schema(name: &str) -> FeedSchema {
@@ -78,6 +80,7 @@ impl Memory {
             columns: vec![column("k", DataType::BigInt), column("value", DataType::Double)],
             event_time: None,
             writable,
+            implied: false,
         };
         let info = |(i, name): (usize, &&str)| FeedInfo {
             name: (*name).to_owned(),
@@ -102,6 +105,7 @@ impl Memory {
             keys: Mutex::default(),
             failure: Mutex::default(),
             ready: AtomicBool::new(true),
+            letters: Mutex::default(),
         })
     }
 
@@ -206,6 +210,21 @@ impl Backend for Memory {
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>> {
         let changes = self.state.lock().feeds[feed].changes_since(since);
         async { Ok(changes) }.boxed()
+    }
+
+    fn dead_letters(&self, _: usize, wanted: Letters) -> BoxFuture<'static, Result<Vec<KeptLetter>, Unavailable>> {
+        let from = wanted.from;
+        let mut found = self.letters.lock().clone();
+        found.retain(|kept| match from {
+            Edge::Newest => true,
+            Edge::Before(id) => kept.id < id,
+            Edge::After(id) => kept.id > id,
+        });
+        if !matches!(from, Edge::After(_)) {
+            found.reverse();
+        }
+        found.truncate(wanted.limit);
+        async { Ok(found) }.boxed()
     }
 
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {
