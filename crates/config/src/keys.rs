@@ -233,16 +233,20 @@ pub(crate) static SEQUENCE: Section = Section {
 };
 
 /// The names of the column types, in the order of the documentation.
-pub(crate) static TYPES: [&str; 7] = ["text", "bigint", "int", "double", "boolean", "timestamp", "json"];
+pub(crate) static TYPES: [&str; 11] =
+    ["text", "bigint", "int", "double", DECIMAL, "boolean", "timestamp", "date", "bytes", "text[]", "json"];
 
-static COLUMN_FORMS: [Shape; 2] = [Shape::Word(&TYPES), Shape::Section(&COLUMN)];
+/// How the type that has numbers in it is listed.
+pub(crate) const DECIMAL: &str = "decimal(p,s)";
+
+static COLUMN_FORMS: [Shape; 2] = [Shape::Type, Shape::Section(&COLUMN)];
 
 /// A column of a stream.
 pub(crate) static COLUMN: Section = Section {
     name: "column",
     about: "A column of a stream.",
     keys: &[
-        must("type", Shape::Word(&TYPES), "Its type."),
+        must("type", Shape::Type, "Its type."),
         may("from", Shape::Text, "The field's name in the record; the column's name unless said."),
         or("not_null", Shape::Flag, "false", "Whether a record without it is refused."),
     ],
@@ -504,7 +508,8 @@ mod tests {
 
     #[test]
     fn the_types_are_those_of_the_model() {
-        assert_eq!(TYPES, model::DataType::ALL.map(model::DataType::name));
+        let names = model::DataType::ALL.map(model::DataType::name);
+        assert_eq!(TYPES.map(|name| if name == DECIMAL { "decimal" } else { name }), names);
     }
 
     #[test]

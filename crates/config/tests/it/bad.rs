@@ -473,3 +473,53 @@ t.yaml:2:32: `keep`: expected a duration such as `10s`, found `5`
 ",
     );
 }
+
+#[test]
+fn types_of_columns() {
+    check(
+        r"streams:
+  s:
+    source: { type: http }
+    schema:
+      a: decimal
+      b: decimal(39,2)
+      c: numeric(10, 2)
+      d: varchar(20)
+      e: { type: decimal(10,2), not_null: true }
+      f: string[]
+      g: numeric
+      h: colour
+",
+        r#"
+t.yaml:5:10: `a`: `decimal` does not say its digits
+  a decimal says how many digits it has, and how many of them behind the point: `decimal(18,2)`
+t.yaml:6:10: `b`: there is no `decimal(39,2)`
+  a decimal has 1 to 38 digits in all, and no more behind the point than in all
+t.yaml:7:10: `c`: there is no type `numeric(10, 2)`
+  did you mean `decimal(10,2)`?
+t.yaml:8:10: `d`: there is no type `varchar(20)`
+  did you mean `text`?
+t.yaml:9:18: `type`: `decimal(10` is no type
+  a comma in braces needs quotes: `"decimal(18,2)"`
+t.yaml:9:29: unknown key `2)` in column `e`
+  the keys here are `type`, `from`, `not_null`
+t.yaml:10:10: `f`: there is no type `string[]`
+  did you mean `text[]`?
+t.yaml:11:10: `g`: there is no type `numeric`
+  did you mean `decimal(p,s)`?
+t.yaml:12:10: `h`: there is no type `colour`
+  the types are `text`, `bigint`, `int`, `double`, `decimal(p,s)`, `boolean`, `timestamp`, `date`, `bytes`, `text[]`, `json`
+"#,
+    );
+    check(
+        r"streams:
+  s:
+    schema: { b: bytes }
+    source: { type: generator, rate: 1 }
+",
+        r"
+t.yaml:4:13: `columns`: nothing says what `b` gets
+  a generator makes no bytes: leave the column out
+",
+    );
+}

@@ -92,7 +92,7 @@ impl FrameEncoder {
             out.extend_from_slice(b"{\"name\":");
             json::text(&column.name, out);
             out.extend_from_slice(b",\"type\":\"");
-            out.extend_from_slice(column.data_type.name().as_bytes());
+            out.extend_from_slice(column.data_type.to_string().as_bytes());
             out.extend_from_slice(b"\"}");
         }
         out.push(b']');

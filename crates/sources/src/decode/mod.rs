@@ -42,7 +42,7 @@ use model::{DeadLetter, RawFormat, Reason, dead_letter::MAX_RAW};
 use self::{columns::Column, csv::Csv, record::Fields, scan::Scan, value::Fault};
 
 pub use self::csv::HeaderError;
-pub(crate) use self::text::char_boundary;
+pub(crate) use self::{text::char_boundary, time::date_text};
 
 /// How many refused records of one input are kept. A record can be two bytes short, and
 /// what is kept of it a hundred times that; more are counted, and said in one last letter.
