@@ -1,7 +1,7 @@
 //! Checkpoints: captured between two ticks, written behind them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -35,6 +35,9 @@ pub(crate) struct Meta {
     pub positions: BTreeMap<String, String>,
     /// The generation of each feed.
     pub generations: BTreeMap<String, u64>,
+    /// Feeds that lack their past.
+    #[serde(default)]
+    pub building: BTreeSet<String>,
 }
 
 /// The names under which state is kept.
@@ -70,6 +73,9 @@ pub(crate) fn capture(core: &mut Core, positions: &[Option<String>], drop_owners
     for state in &mut core.feeds {
         let name = &state.plan.output().name;
         meta.generations.insert(name.clone(), state.generation);
+        if state.building {
+            meta.building.insert(name.clone());
+        }
         let reset = std::mem::take(&mut state.reset);
         let fingerprint = state.plan.fingerprint().as_bytes().to_vec();
         let query = state.query.checkpoint();

@@ -10,6 +10,9 @@ use store::{LateRow, MAX_DEAD_LETTERS};
 
 use crate::{clock::Reading, journal::count_dead, letter};
 
+/// How much of the present is held while the past of a feed is being made, in bytes.
+const MAX_RECORDED: usize = 64 << 20;
+
 /// The partition of a source that has only one.
 const ONLY_PARTITION: u32 = 0;
 
@@ -27,7 +30,7 @@ pub(crate) struct StreamState {
 }
 
 impl StreamState {
-    fn watermark(&self) -> i64 {
+    pub(crate) fn watermark(&self) -> i64 {
         self.time.as_ref().map_or(i64::MIN, |(_, marks)| marks.current())
     }
 }
@@ -43,6 +46,36 @@ pub(crate) struct FeedState {
     pub generation: u64,
     /// Whether its whole state must be written anew.
     pub reset: bool,
+    /// It lacks the past, which is being made: a start goes on with that.
+    pub building: bool,
+}
+
+/// The ticks of some feeds, kept while their past is being made.
+pub(crate) struct Recording {
+    feeds: Vec<usize>,
+    ticks: Vec<(usize, Recorded)>,
+    bytes: usize,
+}
+
+/// What a feed was given in a tick.
+struct Recorded {
+    number: Offset,
+    clock: i64,
+    batch: Option<RecordBatch>,
+    watermark_before: i64,
+    watermark: i64,
+}
+
+impl Recorded {
+    fn tick(&self) -> query::Tick<'_> {
+        query::Tick {
+            number: self.number,
+            clock: self.clock,
+            batch: self.batch.as_ref(),
+            watermark_before: self.watermark_before,
+            watermark: self.watermark,
+        }
+    }
 }
 
 impl FeedState {
@@ -76,6 +109,26 @@ impl FeedState {
     }
 }
 
+impl Recording {
+    /// Keeps what a feed is given, if it is one of those. Ends where that becomes too much.
+    fn take(recording: &mut Option<Self>, feed: usize, given: &query::Tick<'_>) {
+        let Some(this) = recording.as_mut().filter(|this| this.feeds.contains(&feed)) else { return };
+        this.bytes += given.batch.map_or(64, RecordBatch::get_array_memory_size);
+        if this.bytes > MAX_RECORDED {
+            *recording = None;
+            return;
+        }
+        let recorded = Recorded {
+            number: given.number,
+            clock: given.clock,
+            batch: given.batch.cloned(),
+            watermark_before: given.watermark_before,
+            watermark: given.watermark,
+        };
+        this.ticks.push((feed, recorded));
+    }
+}
+
 /// What one tick takes: the events of each stream, in log order.
 pub(crate) struct TickInput<'a> {
     pub tick: Offset,
@@ -104,6 +157,7 @@ pub(crate) struct Core {
     pub untold: BTreeMap<(usize, &'static str), (u64, String)>,
     /// Whether dead letters count in the metrics: not while a past is replayed.
     pub counting: bool,
+    pub recording: Option<Recording>,
     pub tick: Offset,
     pub reading: Reading,
 }
@@ -118,6 +172,7 @@ impl Core {
             settled: Vec::new(),
             untold: BTreeMap::new(),
             counting: false,
+            recording: None,
             tick: 0,
             reading: Reading::default(),
         }
@@ -207,15 +262,17 @@ impl Core {
         letters: &mut Vec<(usize, DeadLetter)>,
         which: impl Fn(&StreamState) -> bool,
     ) {
-        let Self { streams, feeds, tick, reading, .. } = self;
-        for state in feeds.iter_mut().filter(|f| which(&streams[f.stream])) {
-            let dead = state.run(&query::Tick {
+        let Self { streams, feeds, recording, tick, reading, .. } = self;
+        for (index, state) in feeds.iter_mut().enumerate().filter(|(_, f)| which(&streams[f.stream])) {
+            let given = query::Tick {
                 number: *tick,
                 clock: reading.clock,
                 batch: admitted.get(&state.stream),
                 watermark_before: before[state.stream],
                 watermark: streams[state.stream].watermark(),
-            });
+            };
+            Recording::take(recording, index, &given);
+            let dead = state.run(&given);
             letters.extend(dead.into_iter().map(|d| (state.stream, d)));
         }
     }
@@ -256,6 +313,38 @@ impl Core {
             *count <= MAX_DEAD_LETTERS
         });
         self.dead.reverse();
+    }
+
+    /// Keeps what these feeds are given from now on, for [`Core::exchange`].
+    pub(crate) fn record(&mut self, feeds: Vec<usize>) {
+        self.recording = Some(Recording { feeds, ticks: Vec::new(), bytes: 0 });
+    }
+
+    /// Puts feeds, made from the past, in the place of those that were recorded: from this
+    /// tick on, every cursor from before it gets a snapshot. False if the recording ended.
+    pub(crate) fn exchange(&mut self, feeds: Vec<(usize, FeedState)>, watermarks: &[i64]) -> bool {
+        let Some(recording) = self.recording.take() else { return false };
+        for (index, mut made) in feeds {
+            for (_, recorded) in recording.ticks.iter().filter(|(feed, _)| *feed == index) {
+                // What it refuses, the feed that was served has refused.
+                made.run(&recorded.tick());
+            }
+            made.feed.supersede(self.tick);
+            made.generation = self.feeds[index].generation;
+            self.feeds[index] = made;
+        }
+        for (stream, watermark) in self.streams.iter_mut().zip(watermarks) {
+            if let Some((_, marks)) = &mut stream.time {
+                marks.raise(*watermark);
+            }
+        }
+        true
+    }
+
+    /// Of a past nothing is kept but its feeds.
+    pub(crate) fn forget(&mut self) {
+        self.dead.clear();
+        self.settled.clear();
     }
 
     /// The elapsed time at which a tick without events has work to do.

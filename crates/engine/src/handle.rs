@@ -10,7 +10,7 @@ use std::{
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, TrySendError};
 use feed::Changes;
 use model::{DeadLetter, KeptLetter, LetterId, Letters, Offset, ViewId};
 use parking_lot::Mutex;
@@ -20,6 +20,7 @@ use crate::{
     checkpoint::KeptRequest,
     inbox::{Inbox, Mailbox},
     journal::{Input, LettersRequest},
+    rebuild::{Exchange, Job, Present, RebuildError},
 };
 
 /// How long an append waits for room before it is told to come again.
@@ -112,11 +113,32 @@ pub enum ReadError {
 
 /// What readers ask of the engine's thread, which alone owns the feeds.
 pub(crate) enum Request {
-    ChangesSince { feed: usize, since: Option<Offset>, reply: oneshot::Sender<Changes> },
-    Join { mailbox: Arc<Mailbox>, reply: Sender<usize> },
-    Leave { shard: usize },
-    Follow { shard: usize, feed: usize, on: bool },
-    Refresh { shard: usize },
+    ChangesSince {
+        feed: usize,
+        since: Option<Offset>,
+        reply: oneshot::Sender<Changes>,
+    },
+    Join {
+        mailbox: Arc<Mailbox>,
+        reply: Sender<usize>,
+    },
+    Leave {
+        shard: usize,
+    },
+    Follow {
+        shard: usize,
+        feed: usize,
+        on: bool,
+    },
+    Refresh {
+        shard: usize,
+    },
+    /// Where the engine stands; from then on what these feeds are given is recorded.
+    Present {
+        record: Option<Vec<usize>>,
+        reply: Sender<Present>,
+    },
+    Exchange(Exchange),
 }
 
 /// What a feed looks like from outside, read without asking the engine.
@@ -128,6 +150,21 @@ pub struct FeedStatus {
     pub last_change: AtomicU64,
     /// Groups of its query.
     pub groups: AtomicU64,
+    /// One more than how much of its past has been made, in thousandths; 0 while nothing is.
+    rebuilding: AtomicU64,
+}
+
+impl FeedStatus {
+    /// How much of its past has been made, from 0 to 1, while that goes on.
+    pub fn rebuilding(&self) -> Option<f64> {
+        let thousandths = self.rebuilding.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(thousandths as f64 / 1000.0)
+    }
+
+    pub(crate) fn show_rebuilding(&self, share: Option<f64>) {
+        let thousandths = share.map_or(0, |share| (share * 1000.0) as u64 + 1);
+        self.rebuilding.store(thousandths, Ordering::Relaxed);
+    }
 }
 
 /// What a stream looks like from outside.
@@ -186,6 +223,8 @@ pub struct Handle {
     pub(crate) max_permits: u32,
     /// Reads dead letters of the state.
     pub(crate) kept: Sender<KeptRequest>,
+    /// Makes feeds anew.
+    pub(crate) jobs: Sender<Job>,
     /// The names of the streams.
     pub(crate) names: Arc<[String]>,
     pub(crate) status: Arc<Status>,
@@ -236,6 +275,21 @@ impl Handle {
             Ok(answer.await.map_err(|_| ReadError::Stopped)??)
         };
         tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(ReadError::Busy))
+    }
+
+    /// Begins to make a feed anew from the log; [`FeedStatus::rebuilding`] says how far it is.
+    /// One that is being made already goes on.
+    pub async fn rebuild(&self, feed: usize) -> Result<(), RebuildError> {
+        if self.status.feeds[feed].rebuilding().is_some() {
+            return Ok(());
+        }
+        let (accepted, answer) = oneshot::channel();
+        let job = Job { feeds: vec![feed], accepted: Some(accepted) };
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => RebuildError::Lacks("other feeds are being rebuilt; come again".to_owned()),
+            TrySendError::Disconnected(_) => RebuildError::Stopped,
+        })?;
+        answer.await.unwrap_or(Err(RebuildError::Stopped))
     }
 
     /// A box for a shard; `wake` is called from the engine's thread when it was filled.

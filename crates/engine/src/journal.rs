@@ -29,13 +29,14 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use model::{DeadLetter, Edge, KeptLetter, LetterId, Letters, metric};
-use store::{Commit, KeyRecord, Log, Retention, StoreError};
+use store::{Commit, KeyRecord, Log, Reach, Retention, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
     clock::Clock,
     cut::{Cut, StreamCut},
     handle::{Append, AppendError, Appended, Status},
+    rebuild::{PastTick, read_page},
 };
 
 /// How many events one tick takes at most; what is left waits for the next.
@@ -66,6 +67,10 @@ pub(crate) enum Input {
     Read { stream: usize, read: sources::Read, consumed: Sender<()> },
     /// A page of a stream's dead letters.
     Letters(LettersRequest),
+    /// How far back the log reaches for a stream, and the time now.
+    Reach { stream: usize, reply: Sender<Result<(Reach, i64), String>> },
+    /// Ticks behind `after`, up to `until`: some of them, with their events.
+    Past { after: u64, until: u64, reply: Sender<Result<Vec<PastTick>, String>> },
     /// Finish what has arrived, then end.
     Stop,
 }
@@ -200,10 +205,7 @@ impl Journal {
                 round.reads.push((stream, read));
                 round.consumed.push(consumed);
             }
-            Input::Letters(request) => {
-                let found = self.letters(request.stream, &request.wanted, request.counted);
-                let _ = request.reply.send(found);
-            }
+            Input::Letters(_) | Input::Reach { .. } | Input::Past { .. } => self.answer(input),
             Input::Append { append, permit, reply } => match self.repeated(&append, round) {
                 Some(answer) => {
                     let _ = reply.send(answer);
@@ -213,6 +215,25 @@ impl Journal {
                     round.appends.push(Waiting { append, _permit: permit, reply });
                 }
             },
+        }
+    }
+
+    /// Answers a question about the past. Who has gone meanwhile needs no answer.
+    fn answer(&mut self, question: Input) {
+        match question {
+            Input::Letters(LettersRequest { stream, wanted, counted, reply }) => {
+                let _ = reply.send(self.letters(stream, &wanted, counted));
+            }
+            Input::Reach { stream, reply } => {
+                let reach = self.log.reach(&self.streams[stream].name).map_err(|e| e.to_string());
+                let now = self.clock.read().clock;
+                let _ = reply.send(reach.map(|reach| (reach, now)));
+            }
+            Input::Past { after, until, reply } => {
+                let names = self.streams.iter().map(|s| s.name.as_str());
+                let _ = reply.send(read_page(&mut self.log, names, after, until));
+            }
+            Input::Append { .. } | Input::Read { .. } | Input::Stop => {}
         }
     }
 
@@ -327,9 +348,7 @@ impl Journal {
                         reads.push((stream, read));
                         waiting.push(consumed);
                     }
-                    Input::Letters(request) => {
-                        let _ = request.reply.send(self.letters(request.stream, &request.wanted, request.counted));
-                    }
+                    Input::Letters(_) | Input::Reach { .. } | Input::Past { .. } => self.answer(input),
                     Input::Stop => return false,
                 }
             }
