@@ -45,6 +45,8 @@ codes! {
     UnknownRef = "unknown_ref", 404;
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", 405;
+    /// `Accept` takes none of the forms that there are.
+    NotAcceptable = "not_acceptable", 406;
     /// Head or body took longer than allowed.
     RequestTimeout = "request_timeout", 408;
     /// A `ref` that is in use on this socket.

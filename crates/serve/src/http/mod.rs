@@ -2,16 +2,18 @@
 //!
 //! - [`streams`]: events in
 //! - [`body`]: bodies, within their limits
-//! - [`feeds`]: snapshots out
+//! - [`feeds`], [`read`]: which feeds there are; reading one; [`accept`]: in which form
 //! - [`page`]: the dashboards and their page
 //! - [`ops`]: liveness, readiness, metrics
 //! - [`guard`]: who may ask: `Host`, `Origin`, CORS
 
+mod accept;
 mod body;
 mod feeds;
 pub mod guard;
 mod ops;
 mod page;
+mod read;
 mod streams;
 
 use std::sync::{
@@ -30,14 +32,16 @@ use axum::{
 use model::Code;
 use serde::Serialize;
 
-use crate::{hub::Hub, problem::Problem, shared::Shared, ws::handshake};
+use crate::{hub::Hub, poll::Polls, problem::Problem, shared::Shared, ws::handshake};
 
 /// What handlers work with.
 pub struct App {
     /// What every part of the server holds.
     pub shared: Arc<Shared>,
-    /// Takes WebSockets.
+    /// Takes viewers.
     pub hub: Hub,
+    /// Answers polls.
+    polls: Arc<Polls>,
     /// Bounds the bodies that are held at once.
     budget: Arc<body::Budget>,
     /// Whether only this machine can connect, so that a foreign `Host` is an attack.
@@ -47,15 +51,16 @@ pub struct App {
 
 impl App {
     /// For a started hub.
-    pub fn new(shared: Arc<Shared>, hub: Hub, loopback: bool) -> Self {
+    pub fn new(shared: Arc<Shared>, hub: Hub, polls: Arc<Polls>, loopback: bool) -> Self {
         let limits = &shared.limits;
         let budget = body::Budget::new(limits.max_pending.max(limits.max_body + limits.max_unpacked_body));
-        Self { shared, hub, budget, loopback, stopping: AtomicBool::new(false) }
+        Self { shared, hub, polls, budget, loopback, stopping: AtomicBool::new(false) }
     }
 
     /// From now on nothing new is begun.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+        self.polls.stop();
     }
 
     /// Whether the server is stopping.
@@ -70,7 +75,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v1/streams", get(streams::list))
         .route("/v1/streams/{stream}", post(streams::push))
         .route("/v1/feeds", get(feeds::list))
-        .route("/v1/feeds/{feed}", get(feeds::snapshot))
+        .route("/v1/feeds/{feed}", get(read::read))
         .route("/v1/dashboards", get(page::list))
         .route("/v1/dashboards/{dashboard}", get(page::describe))
         .route("/v1/ws", get(handshake::open))
