@@ -7,6 +7,9 @@ use rmp_serde::Serializer;
 
 use crate::encode::json::Cells;
 
+/// How deep a message may be nested: an event with its own depth, and what is around it.
+const MAX_DEPTH: usize = 100;
+
 // Writing to a `Vec` cannot fail, so the results below say nothing.
 
 /// Begins a map.
@@ -82,6 +85,7 @@ pub fn from_json(json: &[u8], out: &mut Vec<u8>) -> Result<(), serde_json::Error
 pub fn to_json(packed: &[u8]) -> Result<String, String> {
     let mut out = Vec::with_capacity(packed.len() * 2);
     let mut reader = rmp_serde::Deserializer::new(std::io::Cursor::new(packed));
+    reader.set_max_depth(MAX_DEPTH);
     serde_transcode::transcode(&mut reader, &mut serde_json::Serializer::new(&mut out)).map_err(|e| e.to_string())?;
     let rest = reader.position() as usize;
     if rest < packed.len() {
