@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use feed::Changes;
+use feed::{Changes, Delta};
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared, WeakShared},
@@ -28,6 +28,9 @@ use crate::{
     backend::{Backend, Inbox, Unavailable},
     hub::rounded,
 };
+
+/// So many rows more than are needed matter to nobody.
+const FEW_ROWS: usize = 64;
 
 type Asked = BoxFuture<'static, Result<Changes, Unavailable>>;
 
@@ -52,6 +55,8 @@ struct Bell {
     rung: Notify,
     /// The newest offset that was heard of.
     latest: AtomicU64,
+    /// What the first who was woken was answered, for the others, until it rings again.
+    answer: Mutex<Option<Arc<Delta>>>,
 }
 
 /// Somebody waits for a feed.
@@ -102,6 +107,7 @@ impl Polls {
         for (feed, delta) in deltas {
             let bell = &self.bells[feed];
             bell.latest.fetch_max(delta.to, Ordering::SeqCst);
+            *bell.answer.lock() = None;
             bell.rung.notify_waiters();
         }
     }
@@ -119,6 +125,7 @@ impl Polls {
         let bell = &self.bells[feed];
         let until = Instant::now() + wait;
         // Followed before it is asked: what changes between rings.
+        let mut waited = false;
         let _waiting = (!wait.is_zero()).then(|| self.wait_for(feed));
         loop {
             let mut rung = std::pin::pin!(bell.rung.notified());
@@ -128,6 +135,10 @@ impl Polls {
             }
             let over = Instant::now() >= until;
             let heard_of = bell.latest.load(Ordering::SeqCst);
+            let known = bell.answer.lock().clone();
+            if let Some(known) = known.filter(|known| waited && known.from == since && known.to >= heard_of) {
+                return Ok(Changes::Delta(known));
+            }
             let changes = self.ask(feed, since).await?;
             bell.latest.fetch_max(changes.offset(), Ordering::SeqCst);
             match changes {
@@ -140,9 +151,15 @@ impl Polls {
                         return Ok(Changes::Delta(delta));
                     }
                 }
-                Changes::Delta(delta) => return self.widened(feed, since, Changes::Delta(delta)).await,
+                // Those who waited stand at the same cursor, mostly.
+                Changes::Delta(delta) if waited => {
+                    *bell.answer.lock() = Some(Arc::clone(&delta));
+                    return Ok(Changes::Delta(delta));
+                }
+                Changes::Delta(delta) => return self.widened(feed, since, delta).await.map(Changes::Delta),
                 snapshot @ Changes::Snapshot(_) => return Ok(snapshot),
             }
+            waited = true;
             tokio::select! {
                 () = rung => {}
                 () = sleep_until(until) => {}
@@ -151,16 +168,17 @@ impl Polls {
     }
 
     /// Laggards share an encoding: instead of exactly what one has missed, a little more,
-    /// which is what others have missed too.
-    async fn widened(&self, feed: usize, since: Offset, exact: Changes) -> Result<Changes, Unavailable> {
-        let from = rounded(since, exact.offset());
+    /// which is what others have missed too (INV-7).
+    async fn widened(&self, feed: usize, since: Offset, exact: Arc<Delta>) -> Result<Arc<Delta>, Unavailable> {
+        let from = rounded(since, exact.to);
         if from == since {
             return Ok(exact);
         }
+        let rows = |delta: &Delta| delta.upserts.num_rows() + delta.deletes.num_rows();
         match self.ask(feed, from).await? {
-            // Not if it reaches back too far.
-            Changes::Snapshot(_) => Ok(exact),
-            wider @ Changes::Delta(_) => Ok(wider),
+            Changes::Delta(wider) if rows(&wider) <= 2 * rows(&exact) + FEW_ROWS => Ok(wider),
+            // The feed was quiet for long, or it reaches back beyond the tombstones.
+            Changes::Delta(_) | Changes::Snapshot(_) => Ok(exact),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -52,6 +52,8 @@ pub struct Memory {
     /// What the next append fails with.
     pub failure: Mutex<Option<AppendError>>,
     pub ready: AtomicBool,
+    /// How often each feed was read.
+    asked: Vec<AtomicUsize>,
 }
 
 fn schema(name: &str) -> FeedSchema {
@@ -102,6 +104,7 @@ impl Memory {
             keys: Mutex::default(),
             failure: Mutex::default(),
             ready: AtomicBool::new(true),
+            asked: feeds.iter().map(|_| AtomicUsize::new(0)).collect(),
         })
     }
 
@@ -142,6 +145,16 @@ impl Memory {
             }
         }
         rows
+    }
+
+    /// How often a feed was read.
+    pub fn asked(&self, feed: usize) -> usize {
+        self.asked[feed].load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody wants to hear of a feed.
+    pub fn follows(&self, feed: usize) -> bool {
+        self.state.lock().inboxes.iter().any(|i| i.cursors.lock().contains_key(&feed))
     }
 
     pub fn offset(&self) -> Offset {
@@ -204,6 +217,7 @@ impl Backend for Memory {
     }
 
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>> {
+        self.asked[feed].fetch_add(1, Ordering::Relaxed);
         let changes = self.state.lock().feeds[feed].changes_since(since);
         async { Ok(changes) }.boxed()
     }
