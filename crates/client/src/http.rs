@@ -174,6 +174,19 @@ impl Http {
         serde_json::from_str(&text).map_err(|_| not_ours(StatusCode::OK))
     }
 
+    /// Has the server make a feed anew from the log. Returns when that has begun.
+    pub async fn rebuild(&self, feed: &str) -> Result<(), Error> {
+        let url = self.address.path(&["v1", "feeds", feed, "rebuild"]);
+        self.ask(self.client.post(url)).await.map(drop)
+    }
+
+    /// The server's feeds. One attempt.
+    pub async fn feeds(&self) -> Result<Vec<Feed>, Error> {
+        let text = self.get(&["v1", "feeds"]).await?;
+        let Feeds { feeds } = serde_json::from_str(&text).map_err(|_| not_ours(StatusCode::OK))?;
+        Ok(feeds)
+    }
+
     async fn get(&self, path: &[&str]) -> Result<String, Error> {
         self.ask(self.client.get(self.address.path(path))).await
     }
@@ -253,6 +266,22 @@ pub struct Replayed {
     pub cut: u64,
     /// The `after` of the next request, if there may be more.
     pub next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Feeds {
+    feeds: Vec<Feed>,
+}
+
+/// What the server says of a feed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Feed {
+    /// Its name.
+    pub name: String,
+    /// Its rows now.
+    pub rows: u64,
+    /// How much of its past has been made anew, from 0 to 1, while that goes on.
+    pub rebuilding: Option<f64>,
 }
 
 /// What the server says of a stream.

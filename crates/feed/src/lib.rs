@@ -50,4 +50,4 @@ mod text;
 
 pub use error::{ApplyError, StateError};
 pub use feed::{Costs, Feed, KeepBy, Options};
-pub use read::{Changes, Delta, ENCODINGS, Snapshot};
+pub use read::{Changes, Delta, Snapshot};

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use arrow_array::RecordBatch;
@@ -15,12 +15,27 @@ use crate::{
     gather::{MAX_TEXT, gather, text_bytes},
 };
 
-/// How many encodings a delta or a snapshot can carry along.
-pub const ENCODINGS: usize = 4;
-
-/// The encodings of a delta or snapshot, each made by the first who needs it (INV-7).
+/// The encodings of a delta or snapshot, each made by the first who needs it (INV-7). An
+/// empty list costs next to nothing: most deltas are encoded in one way or none.
 #[derive(Default)]
-struct Encoded([OnceLock<Arc<[Bytes]>>; ENCODINGS]);
+struct Encoded(Mutex<Vec<(u32, Arc<OnceLock<Arc<[Bytes]>>>)>>);
+
+impl Encoded {
+    fn get(&self, number: u32, make: impl FnOnce() -> Arc<[Bytes]>) -> Arc<[Bytes]> {
+        // Held for a short search alone: an encoding that takes long holds up no other.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = match known.iter().find(|(n, _)| *n == number) {
+            Some((_, cell)) => Arc::clone(cell),
+            None => {
+                let cell = Arc::default();
+                known.push((number, Arc::clone(&cell)));
+                cell
+            }
+        };
+        drop(known);
+        Arc::clone(cell.get_or_init(make))
+    }
+}
 
 /// The answer to [`Feed::changes_since`](crate::Feed::changes_since).
 #[derive(Debug, Clone)]
@@ -66,14 +81,10 @@ impl Delta {
         self.upserts.num_rows() == 0 && self.deletes.num_rows() == 0
     }
 
-    /// The encoding of this number, below [`ENCODINGS`]; `make` makes it if nobody has yet.
-    /// All who share the delta share it.
-    ///
-    /// # Panics
-    ///
-    /// If `slot` is not below [`ENCODINGS`].
-    pub fn encoded(&self, slot: usize, make: impl FnOnce(&Self) -> Arc<[Bytes]>) -> &Arc<[Bytes]> {
-        self.encoded.0[slot].get_or_init(|| make(self))
+    /// The encoding of this number; `make` makes it if nobody has yet. All who share the
+    /// delta share it. What a number means is up to the caller, who uses few of them.
+    pub fn encoded(&self, number: u32, make: impl FnOnce(&Self) -> Arc<[Bytes]>) -> Arc<[Bytes]> {
+        self.encoded.get(number, || make(self))
     }
 }
 
@@ -143,14 +154,10 @@ impl Snapshot {
         })
     }
 
-    /// The encoding of this number, below [`ENCODINGS`]; `make` makes it if nobody has yet.
-    /// All who share the snapshot share it.
-    ///
-    /// # Panics
-    ///
-    /// If `slot` is not below [`ENCODINGS`].
-    pub fn encoded(&self, slot: usize, make: impl FnOnce(&Self) -> Arc<[Bytes]>) -> &Arc<[Bytes]> {
-        self.encoded.0[slot].get_or_init(|| make(self))
+    /// The encoding of this number; `make` makes it if nobody has yet. All who share the
+    /// snapshot share it. What a number means is up to the caller, who uses few of them.
+    pub fn encoded(&self, number: u32, make: impl FnOnce(&Self) -> Arc<[Bytes]>) -> Arc<[Bytes]> {
+        self.encoded.get(number, || make(self))
     }
 }
 

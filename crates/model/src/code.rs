@@ -45,12 +45,16 @@ codes! {
     UnknownRef = "unknown_ref", 404;
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", 405;
+    /// `Accept` takes none of the forms that there are.
+    NotAcceptable = "not_acceptable", 406;
     /// Head or body took longer than allowed.
     RequestTimeout = "request_timeout", 408;
     /// A `ref` that is in use on this socket.
     DuplicateRef = "duplicate_ref", 409;
     /// A request with this `Idempotency-Key` is under way.
     IdempotencyInFlight = "idempotency_in_flight", 409;
+    /// The past that a feed would be rebuilt from is not all there, or other feeds come first.
+    CannotRebuild = "cannot_rebuild", 409;
     /// The body, or what it unpacks to, is larger than allowed.
     TooLarge = "too_large", 413;
     /// A `Content-Type` or `Content-Encoding` that is not read.

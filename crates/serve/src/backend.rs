@@ -110,8 +110,22 @@ pub enum AppendError {
 #[error("the server is stopping")]
 pub struct Unavailable;
 
+/// Why a feed cannot be made anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RebuildError {
+    /// The past is not all there, or other feeds come first.
+    #[error("{0}")]
+    Refused(String),
+    /// Reading the past failed.
+    #[error("{0}")]
+    Failed(String),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
 /// How a feed stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FeedStatus {
     /// Rows now.
     pub rows: u64,
@@ -119,6 +133,8 @@ pub struct FeedStatus {
     pub offset: Offset,
     /// Groups that its query holds.
     pub groups: u64,
+    /// How much of its past has been made anew, from 0 to 1, while that goes on.
+    pub rebuilding: Option<f64>,
 }
 
 /// How a stream stands.
@@ -139,7 +155,7 @@ pub struct StreamStatus {
 }
 
 /// How everything stands, in the order of [`Backend::feeds`] and [`Backend::streams`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Status {
     /// The feeds.
     pub feeds: Vec<FeedStatus>,
@@ -164,6 +180,8 @@ pub trait Backend: Send + Sync + 'static {
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>>;
     /// A page of a stream's dead letters.
     fn dead_letters(&self, stream: usize, wanted: Letters) -> BoxFuture<'static, Result<Vec<KeptLetter>, Unavailable>>;
+    /// Begins to make a feed anew from the past; [`FeedStatus::rebuilding`] says how far it is.
+    fn rebuild(&self, feed: usize) -> BoxFuture<'static, Result<(), RebuildError>>;
     /// A shard's inbox. `wake` is called from the writer's thread when there is something
     /// to take, so it is cheap and never blocks.
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox>;

@@ -29,9 +29,9 @@ impl Socket {
         Self { stream, limit, stalled: None }
     }
 
-    /// The socket itself.
-    pub fn into_inner(self) -> TcpStream {
-        self.stream
+    /// The socket itself, if nothing is on its way to the client.
+    pub fn into_idle(self) -> Option<TcpStream> {
+        self.stalled.is_none().then_some(self.stream)
     }
 
     fn watched<T>(&mut self, context: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

@@ -7,9 +7,10 @@
 //! - `server`: binds, accepts, stops in order; `connection`, `limits`: what it accepts
 //! - `http`: the router and its handlers; `problem`: errors as RFC 9457 documents
 //! - `ingest`: events from clients, decoded, kept and answered for
-//! - `ws`: RFC 6455 and the messages of `tidewire.v1.json`
+//! - `ws`: RFC 6455 and the messages of `tidewire.v1`
 //! - `hub`: shards, viewers and their cursors, the fan-out
-//! - `encode`: deltas and snapshots to JSON, once for all (INV-7)
+//! - `poll`: polls, short and long
+//! - `encode`: deltas and snapshots to bytes, once for all (INV-7)
 //! - `metrics`, `shared`: handles and tables made once at the start
 
 pub mod backend;
@@ -20,6 +21,7 @@ mod hub;
 mod ingest;
 mod limits;
 mod metrics;
+mod poll;
 mod problem;
 mod server;
 mod shared;

@@ -4,6 +4,8 @@
 use metrics::{Counter, Gauge, counter, gauge};
 use model::{Code, metric};
 
+use crate::encode::framing::Framing;
+
 /// Counts of the whole server.
 pub struct ServerMetrics {
     /// Refusals, in the order of [`Code::ALL`].
@@ -11,10 +13,12 @@ pub struct ServerMetrics {
     /// Open connections that speak HTTP.
     pub http_connections: Gauge,
     /// Open WebSockets.
-    pub sockets: Gauge,
-    /// Bytes written to WebSockets.
+    websockets: Gauge,
+    /// Open streams of events.
+    event_streams: Gauge,
+    /// Bytes written to viewers.
     pub bytes_sent: Counter,
-    /// WebSockets that take no more at the moment.
+    /// Viewers whose socket takes no more at the moment.
     pub lagging: Gauge,
 }
 
@@ -24,10 +28,16 @@ impl ServerMetrics {
         Self {
             refused: Code::ALL.iter().map(|c| counter!(metric::REQUESTS_REFUSED, "code" => c.as_str())).collect(),
             http_connections: gauge!(metric::CONNECTIONS, "transport" => "http"),
-            sockets: gauge!(metric::CONNECTIONS, "transport" => "websocket"),
+            websockets: gauge!(metric::CONNECTIONS, "transport" => "websocket"),
+            event_streams: gauge!(metric::CONNECTIONS, "transport" => "sse"),
             bytes_sent: counter!(metric::BYTES_SENT),
             lagging: gauge!(metric::LAGGING),
         }
+    }
+
+    /// Open connections to viewers of this kind.
+    pub fn viewers(&self, framing: Framing) -> &Gauge {
+        if framing.is_websocket() { &self.websockets } else { &self.event_streams }
     }
 
     /// Counts a refusal (INV-6).

@@ -1,19 +1,24 @@
 //! The server: binds, accepts, and stops in order.
 
 use std::{
+    future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
-    sync::Arc,
+    pin::Pin,
+    sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
 
+use bytes::Bytes;
 use config::Limits;
+use http::Method;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use model::Code;
+use socket2::SockRef;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpSocket, TcpStream},
@@ -26,10 +31,11 @@ use tower::ServiceExt;
 use crate::{
     backend::Backend,
     connection::Socket,
-    http::{self, App},
-    hub::Hub,
+    http::{App, router},
+    hub::{Hub, NewViewer, Opening},
     limits::{ConnectionGuard, Connections},
     metrics::ServerMetrics,
+    poll::Polls,
     problem::{self, Problem},
     shared::Shared,
 };
@@ -48,6 +54,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often old samples of histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The kernel reports a viewer's socket as writable only when it holds fewer unsent bytes
+/// than this: stale frames do not pile up where nobody can merge them.
+const NOTSENT_LOWAT: u32 = 16 << 10;
 
 /// What the server is started with.
 #[derive(Debug, Clone)]
@@ -161,7 +171,8 @@ impl Bound {
         let upkeep = Upkeep(tokio::spawn(keep_up(prometheus.clone())));
         let shared = Arc::new(Shared::new(backend, limits, cors, prometheus));
         let hub = Hub::start(&shared, shards)?;
-        let app = Arc::new(App::new(shared, hub, self.address.ip().is_loopback()));
+        let (polls, ringer) = Polls::start(&shared.backend);
+        let app = Arc::new(App::new(shared, hub, polls, self.address.ip().is_loopback()));
         let (stop, stopping) = watch::channel(false);
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
         let acceptor = Acceptor::new(&app, stopping, alive);
@@ -179,7 +190,7 @@ impl Bound {
         if drained.is_err() {
             tracing::warn!("requests were still under way after {DRAIN:?}; they are cut off");
         }
-        drop(upkeep);
+        drop((upkeep, ringer));
         Ok(())
     }
 }
@@ -222,7 +233,7 @@ impl Acceptor {
             .max_buf_size(limits.max_header.max(MIN_HEADER));
         Self {
             app: Arc::clone(app),
-            router: http::router(app),
+            router: router(app),
             builder,
             connections: Connections::new(limits.max_connections, limits.max_connections_per_address),
             stopping,
@@ -256,30 +267,66 @@ impl Acceptor {
         }
     }
 
-    /// One connection, until it closes, becomes a WebSocket, or the server stops.
+    /// One connection, until it closes, becomes a viewer's, or the server stops.
     fn converse(&self, stream: TcpStream, guard: Arc<ConnectionGuard>) -> impl Future<Output = ()> + use<> {
         let socket = Socket::new(stream, self.app.shared.limits.body_timeout);
         let router = self.router.clone();
-        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(Arc::clone(&guard));
-            router.clone().oneshot(request.map(axum::body::Body::new))
-        });
-        let connection = self.builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
+        let leaving = Arc::new(OnceLock::new());
+        let service = {
+            let leaving = Arc::clone(&leaving);
+            service_fn(move |request: hyper::Request<Incoming>| {
+                let head_only = request.method() == Method::HEAD;
+                let answering = router.clone().oneshot(request.map(axum::body::Body::new));
+                let leaving = Arc::clone(&leaving);
+                Box::pin(async move {
+                    let mut response = answering.await;
+                    let opening = response.as_mut().ok().and_then(|r| r.extensions_mut().remove::<Opening>());
+                    if let Some(opening) = opening.filter(|_| !head_only) {
+                        // The last response of this connection; none was set before.
+                        let _ = leaving.set(opening);
+                    }
+                    response
+                })
+            })
+        };
+        let mut connection = self.builder.serve_connection(TokioIo::new(socket), service);
         let (mut stopping, alive) = (self.stopping.clone(), self.alive.clone());
         let app = Arc::clone(&self.app);
         async move {
             let metrics = &app.shared.metrics;
             metrics.http_connections.increment(1);
-            let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
-                ended = connection.as_mut() => Some(ended),
+                // Without closing the socket, which may go on as a viewer's.
+                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(ended),
                 _ = stopping.wait_for(|stop| *stop) => None,
             };
-            let ended = if let Some(ended) = ended {
-                ended
-            } else {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+            let ended = match (ended, leaving.get()) {
+                (Some(Ok(())), Some(opening)) => {
+                    let hyper::server::conn::http1::Parts { io, read_buf, .. } = connection.into_parts();
+                    let viewer = viewer_of(io.into_inner(), read_buf, opening.clone(), guard, &app.shared.limits);
+                    match viewer {
+                        Ok(Some(viewer)) => app.hub.admit(viewer),
+                        // A client that pipelined, and did not read what it asked for before.
+                        Ok(None) => {}
+                        Err(error) => tracing::warn!(%error, "a socket could not leave HTTP"),
+                    }
+                    Ok(())
+                }
+                (Some(Err(error)), _) => {
+                    if error.is_parse()
+                        && let Some(stream) = connection.into_parts().io.into_inner().into_idle()
+                    {
+                        // hyper has said what is wrong; a reset would take that back.
+                        part(stream).await;
+                    }
+                    Err(error)
+                }
+                // Closes the socket, after what is still on its way.
+                (Some(Ok(())), None) => connection.await,
+                (None, _) => {
+                    Pin::new(&mut connection).graceful_shutdown();
+                    connection.await
+                }
             };
             if let Err(error) = ended {
                 count_broken(metrics, &error);
@@ -288,6 +335,27 @@ impl Acceptor {
             drop(alive);
         }
     }
+}
+
+/// A viewer's socket, out of HTTP; `None` if not all of HTTP has left it.
+fn viewer_of(
+    socket: Socket,
+    read: Bytes,
+    opening: Opening,
+    connection: Arc<ConnectionGuard>,
+    limits: &Limits,
+) -> io::Result<Option<NewViewer>> {
+    let Some(socket) = socket.into_idle() else { return Ok(None) };
+    let socket = socket.into_std()?;
+    let options = SockRef::from(&socket);
+    options.set_send_buffer_size(limits.send_buffer)?;
+    #[cfg(target_os = "linux")]
+    {
+        options.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
+        // Who acknowledges nothing for so long is gone, also where it answers no pings.
+        options.set_tcp_user_timeout(Some(limits.ping_interval * 2))?;
+    }
+    Ok(Some(NewViewer { socket, read, opening, connection }))
 }
 
 /// Counts what hyper refused by itself (INV-6). Other ends are no refusals: clients

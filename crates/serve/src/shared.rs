@@ -6,15 +6,16 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use bytes::Bytes;
 use config::Limits;
-use feed::Snapshot;
+use feed::{Delta, Snapshot};
 use metrics_exporter_prometheus::PrometheusHandle;
-use model::Offset;
+use model::{Code, Offset};
 use parking_lot::Mutex;
 
 use crate::{
     backend::Backend,
-    encode::frame::FrameEncoder,
+    encode::{frame::FrameEncoder, framing::Framing, updates::Updates},
     ingest::Ingest,
     metrics::{DashboardMetrics, FeedMetrics, ServerMetrics, frames_encoded},
 };
@@ -59,6 +60,14 @@ impl Snapshots {
     }
 }
 
+/// One dashboard, as the server needs it.
+pub struct DashboardEntry {
+    /// Makes its plain updates.
+    pub updates: Updates,
+    /// Its counts.
+    pub metrics: DashboardMetrics,
+}
+
 /// What every part of the server holds.
 pub struct Shared {
     /// Where events go and feeds come from.
@@ -70,8 +79,8 @@ pub struct Shared {
     /// The feeds, in the backend's order.
     pub feeds: Vec<FeedEntry>,
     feed_names: HashMap<String, usize>,
-    /// Counts of the dashboards, in the backend's order.
-    pub dashboards: Vec<DashboardMetrics>,
+    /// The dashboards, in the backend's order.
+    pub dashboards: Vec<DashboardEntry>,
     dashboard_names: HashMap<String, usize>,
     /// Counts of the whole server.
     pub metrics: ServerMetrics,
@@ -93,7 +102,11 @@ impl Shared {
         let feeds = feeds.collect();
         let feed_names = backend.feeds().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
         let dashboard_names = backend.dashboards().iter().enumerate().map(|(i, d)| (d.name.clone(), i)).collect();
-        let dashboards = backend.dashboards().iter().map(|d| DashboardMetrics::new(&d.name)).collect();
+        let dashboard = |(i, d): (usize, &config::Dashboard)| DashboardEntry {
+            updates: Updates::new(i, d, backend.feeds()),
+            metrics: DashboardMetrics::new(&d.name),
+        };
+        let dashboards = backend.dashboards().iter().enumerate().map(dashboard).collect();
         let ingest = Arc::new(Ingest::new(Arc::clone(&backend), limits.max_record));
         Self {
             backend,
@@ -107,6 +120,41 @@ impl Shared {
             prometheus,
             ingest,
         }
+    }
+
+    /// A delta as it goes to viewers of a framing; empty where there is nothing to say.
+    pub fn delta_frame(&self, feed: usize, delta: &Delta, framing: Framing) -> Bytes {
+        let encoder = &self.feeds[feed].encoder;
+        match framing {
+            Framing::Json => encoder.json(delta),
+            Framing::MessagePack => encoder.message_pack(delta),
+            Framing::EventStream => encoder.event(delta),
+            Framing::Updates { dashboard, packed } => {
+                self.dashboards[dashboard].updates.delta(feed, delta, packed, encoder)
+            }
+        }
+    }
+
+    /// A snapshot as it goes to viewers of a framing: at least one piece, of which the last
+    /// brings the cursor. `reset` says that it refuses a cursor.
+    pub fn snapshot_frames(&self, feed: usize, snapshot: &Snapshot, framing: Framing, reset: bool) -> Arc<[Bytes]> {
+        let encoder = &self.feeds[feed].encoder;
+        match framing {
+            Framing::Json => encoder.json_pieces(snapshot, reset),
+            Framing::MessagePack => encoder.message_pack_pieces(snapshot, reset),
+            Framing::EventStream => encoder.event_pieces(snapshot, reset),
+            Framing::Updates { dashboard, packed } => {
+                self.dashboards[dashboard].updates.snapshot(feed, snapshot, packed, encoder)
+            }
+        }
+    }
+
+    /// The feed of this name, or what to say to who asked for it.
+    pub fn known_feed(&self, name: &str) -> Result<usize, (Code, String)> {
+        self.feed(name).ok_or_else(|| {
+            let shown: String = name.chars().take(80).collect();
+            (Code::UnknownFeed, format!("there is no feed `{shown}`; GET /v1/feeds lists them"))
+        })
     }
 
     /// The feed of this name.

@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use model::{KeptLetter, Letters, Offset};
 use query::Plan;
 use serve::backend::{
-    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, Status, StreamInfo, StreamStatus, Unavailable,
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, RebuildError, Status, StreamInfo,
+    StreamStatus, Unavailable,
 };
 
 /// How long a producer that was told to come again should wait, in milliseconds.
@@ -119,6 +120,17 @@ impl Backend for EngineBackend {
         })
     }
 
+    fn rebuild(&self, feed: usize) -> BoxFuture<'static, Result<(), RebuildError>> {
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            handle.rebuild(feed).await.map_err(|error| match error {
+                engine::RebuildError::Lacks(why) => RebuildError::Refused(why),
+                engine::RebuildError::Failed(why) => RebuildError::Failed(why),
+                engine::RebuildError::Stopped => RebuildError::Stopping,
+            })
+        })
+    }
+
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {
         Box::new(ShardInbox(self.handle.inbox(wake).ok()))
     }
@@ -140,6 +152,7 @@ impl Backend for EngineBackend {
                     rows: feed.rows.load(Ordering::Relaxed),
                     offset: feed.last_change.load(Ordering::Relaxed),
                     groups: feed.groups.load(Ordering::Relaxed),
+                    rebuilding: feed.rebuilding(),
                 })
                 .collect(),
             streams: status

@@ -48,6 +48,9 @@ pub enum Command {
         after_help = "Each becomes an event once. What a feed refused (`late`, `query_failed`, …) was accepted by the stream and is not sent again.\n\nExamples:\n  tidewire replay events\n  tidewire replay events --reason wrong_type"
     )]
     Replay(ReplayOptions),
+    /// Make a feed of a running server anew from the log, while the old rows are served.
+    #[command(after_help = "Example:\n  tidewire rebuild load_10s")]
+    Rebuild(RebuildOptions),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
 }
@@ -174,6 +177,16 @@ pub struct ReplayOptions {
     /// What became of them as a line of JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `rebuild`.
+#[derive(Debug, Args)]
+pub struct RebuildOptions {
+    /// The feed.
+    pub feed: String,
+    /// The server.
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "TIDEWIRE_URL")]
+    pub url: String,
 }
 
 /// How `tail` prints.

@@ -2,18 +2,18 @@
 
 use std::io::{self, Write};
 
-use client::{DeadLetter, Http, Options, Replayed};
+use client::{DeadLetter, Replayed};
 
 use crate::{
     cli::{DeadLettersOptions, ReplayOptions},
-    report::{Failure, count, printable, time, unreachable},
+    report::{Failure, connect, count, printable, time, unreachable},
 };
 
 /// Letters of one request.
 const PAGE: usize = 1_000;
 
 pub(crate) fn list(options: &DeadLettersOptions) -> Result<(), Failure> {
-    let (http, runtime) = open(&options.url)?;
+    let (http, runtime) = connect(&options.url)?;
     let mut out = io::stdout().lock();
     let (mut shown, mut before) = (0, None);
     while shown < options.limit {
@@ -49,7 +49,7 @@ fn print(out: &mut impl Write, letter: &DeadLetter, json: bool) -> io::Result<()
 }
 
 pub(crate) fn replay(options: &ReplayOptions) -> Result<(), Failure> {
-    let (http, runtime) = open(&options.url)?;
+    let (http, runtime) = connect(&options.url)?;
     let mut total = Replayed::default();
     loop {
         let done = http.replay(&options.stream, options.reason.as_deref(), total.next.as_deref());
@@ -80,13 +80,4 @@ pub(crate) fn replay(options: &ReplayOptions) -> Result<(), Failure> {
         println!("{} were kept in part only: not sent again", total.cut);
     }
     Ok(())
-}
-
-fn open(url: &str) -> Result<(Http, tokio::runtime::Runtime), Failure> {
-    let http = Http::new(&Options::new(url)).map_err(unreachable)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(format!("the runtime cannot be started: {e}")))?;
-    Ok((http, runtime))
 }

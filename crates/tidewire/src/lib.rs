@@ -3,8 +3,8 @@
 //! # Layout
 //!
 //! - [`cli`]: the command line as a type
-//! - one module a command: `serve` (also `demo`), `check`, `push`, `tail`, `dead_letters`
-//!   (also `replay`)
+//! - one module a command: `serve` (also `demo`), `check`, `push`, `tail`, `rebuild`,
+//!   `dead_letters` (also `replay`)
 //! - `backend`: the engine, as `serve` sees it
 //! - `report`: how errors and progress are told
 
@@ -13,6 +13,7 @@ mod check;
 pub mod cli;
 mod dead_letters;
 mod push;
+mod rebuild;
 mod report;
 mod serve;
 mod tail;
@@ -47,6 +48,7 @@ pub fn run_on<I: IntoIterator<Item = OsString>>(args: I, vfs: Option<&str>) -> E
         Command::Tail(options) => tail::tail(&options),
         Command::DeadLetters(options) => dead_letters::list(&options),
         Command::Replay(options) => dead_letters::replay(&options),
+        Command::Rebuild(options) => rebuild::rebuild(&options),
         Command::Schema => check::schema(),
     };
     match done {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use client::Error;
+use client::{Error, Http, Options};
 use config::Problem;
 
 /// Why a command failed, ready to be printed.
@@ -36,6 +36,16 @@ pub fn unreachable(error: Error) -> Failure {
         }
         other => Failure::new(other.to_string()),
     }
+}
+
+/// A client for a server, and what its requests run on.
+pub fn connect(url: &str) -> Result<(Http, tokio::runtime::Runtime), Failure> {
+    let http = Http::new(&Options::new(url)).map_err(unreachable)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(format!("the runtime cannot be started: {e}")))?;
+    Ok((http, runtime))
 }
 
 /// Milliseconds since 1970 as RFC 3339.

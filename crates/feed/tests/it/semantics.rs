@@ -134,7 +134,7 @@ fn readers_of_one_cursor_share_one_encoding() {
     let (a, b) = (delta(&mut feed, 0), delta(&mut feed, 0));
     assert!(Arc::ptr_eq(&a, &b));
     let made = a.encoded(2, |_| Arc::from([Bytes::from_static(b"once")]));
-    assert!(Arc::ptr_eq(made, b.encoded(2, |_| unreachable!("encoded twice"))));
+    assert!(Arc::ptr_eq(&made, &b.encoded(2, |_| unreachable!("encoded twice"))));
     let (Changes::Snapshot(a), Changes::Snapshot(b)) = (feed.changes_since(None), feed.changes_since(Some(9))) else {
         panic!()
     };

@@ -1,7 +1,7 @@
-//! Deltas and snapshots as the bytes that go to sockets. Each encoding is made once and
-//! kept inside the delta or snapshot that it belongs to (INV-7).
+//! Deltas and snapshots of one feed as the bytes that go to sockets. Each encoding is
+//! made once and kept inside the delta or snapshot that it belongs to (INV-7).
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
@@ -11,31 +11,38 @@ use model::{Cursor, FeedSchema, Offset};
 
 use crate::{
     backend::FeedInfo,
-    encode::json::{self, Cells},
+    encode::{
+        framing,
+        json::Cells,
+        notation::{Json, MessagePack, Notation},
+        pieces,
+    },
     ws::codec,
 };
 
-/// The slots of [`Delta::encoded`] and [`Snapshot::encoded`] that this crate uses. A
-/// snapshot has one more where it answers a cursor that was refused.
-mod slot {
-    pub const SOCKET: usize = 0;
-    pub const SOCKET_RESET: usize = 1;
-    pub const HTTP: usize = 2;
+/// The numbers of the encodings that a delta or snapshot carries along. A snapshot that
+/// answers a refused cursor says so, and is another encoding: the number behind.
+pub mod number {
+    /// WebSocket messages in JSON.
+    pub const JSON: u32 = 0;
+    /// WebSocket messages in MessagePack.
+    pub const MESSAGE_PACK: u32 = 2;
+    /// Events of SSE.
+    pub const EVENT_STREAM: u32 = 4;
+    /// Bodies of responses, two for each form.
+    pub const BODY: u32 = 10;
+    /// Between a body and its packed ones.
+    pub const PACKED: u32 = 100;
+    /// A dashboard's updates; two for each dashboard from here on.
+    pub const UPDATES: u32 = 1000;
 }
-
-/// A snapshot on a socket comes in pieces of at most this many bytes, so that other
-/// views' deltas go between. One row larger than it is a piece of its own.
-pub const PIECE_BYTES: usize = 64 << 10;
-
-/// Chunks of a response's body.
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// What makes the frames of one feed.
 pub struct FrameEncoder {
-    schema: FeedSchema,
+    /// Columns and key.
+    pub schema: FeedSchema,
     epoch: u32,
     view: model::ViewId,
-    /// The feed's name as JSON text.
     name: String,
     /// Counts encodings, so that a test can see INV-7 hold.
     encoded: Counter,
@@ -44,7 +51,7 @@ pub struct FrameEncoder {
 impl FrameEncoder {
     /// For one feed.
     pub fn new(info: &FeedInfo, epoch: u32, encoded: Counter) -> Self {
-        Self { schema: info.schema.clone(), epoch, view: info.view, name: quoted(&info.name), encoded }
+        Self { schema: info.schema.clone(), epoch, view: info.view, name: info.name.clone(), encoded }
     }
 
     /// The cursor behind a tick.
@@ -52,248 +59,182 @@ impl FrameEncoder {
         Cursor { epoch: self.epoch, view: self.view, offset }
     }
 
-    /// The delta as one WebSocket message.
-    pub fn delta<'a>(&self, delta: &'a Delta) -> &'a Bytes {
-        let frames = delta.encoded(slot::SOCKET, |delta| {
-            self.encoded.increment(1);
-            Arc::from(vec![codec::framed(|out| self.write_delta(delta, out))])
+    /// The offset of a cursor, if it is one of this view.
+    pub fn offset_of(&self, cursor: Cursor) -> Option<Offset> {
+        (cursor == self.cursor(cursor.offset)).then_some(cursor.offset)
+    }
+
+    /// Counts an encoding.
+    pub fn count(&self) {
+        self.encoded.increment(1);
+    }
+
+    /// The delta as one WebSocket message in JSON.
+    pub fn json(&self, delta: &Delta) -> Bytes {
+        let frames = delta.encoded(number::JSON, |delta| {
+            self.count();
+            Arc::from([codec::text(|out| self.write_delta(delta, false, &mut Json::new(out)))])
         });
-        &frames[0]
+        frames[0].clone()
     }
 
-    /// The snapshot as WebSocket messages; `reset` says that a cursor was refused.
-    pub fn snapshot<'a>(&self, snapshot: &'a Snapshot, reset: bool) -> &'a Arc<[Bytes]> {
-        let slot = if reset { slot::SOCKET_RESET } else { slot::SOCKET };
-        snapshot.encoded(slot, |snapshot| {
-            let pieces = Arc::from(self.pieces(snapshot, reset));
-            self.encoded.increment(1);
-            pieces
+    /// The delta as one WebSocket message in MessagePack.
+    pub fn message_pack(&self, delta: &Delta) -> Bytes {
+        let frames = delta.encoded(number::MESSAGE_PACK, |delta| {
+            self.count();
+            Arc::from([codec::binary(|out| self.write_delta(delta, false, &mut MessagePack::new(out)))])
+        });
+        frames[0].clone()
+    }
+
+    /// The delta as an event of SSE: the JSON of the WebSocket with other bytes around it.
+    pub fn event(&self, delta: &Delta) -> Bytes {
+        let frames = delta.encoded(number::EVENT_STREAM, |delta| {
+            Arc::from([framing::event(codec::payload(&self.json(delta)), Some(self.cursor(delta.to)))])
+        });
+        frames[0].clone()
+    }
+
+    /// The snapshot as WebSocket messages in JSON; `reset` says that a cursor was refused.
+    pub fn json_pieces(&self, snapshot: &Snapshot, reset: bool) -> Arc<[Bytes]> {
+        snapshot.encoded(number::JSON + u32::from(reset), |snapshot| {
+            self.count();
+            let data = pieces::split(snapshot, &self.schema, |out, group| write_columns(group, &mut Json::new(out)));
+            self.finish(data, snapshot.offset, |last, data| {
+                codec::text(|out| {
+                    let mut out = Json::new(out);
+                    self.write_piece_head(last, reset, &mut out);
+                    out.out().extend_from_slice(data);
+                    out.end_map();
+                })
+            })
         })
     }
 
-    /// The snapshot as the body of a response, in chunks.
-    pub fn body<'a>(&self, snapshot: &'a Snapshot) -> &'a Arc<[Bytes]> {
-        snapshot.encoded(slot::HTTP, |snapshot| {
-            self.encoded.increment(1);
-            Arc::from(self.chunks(snapshot))
+    /// The snapshot as WebSocket messages in MessagePack.
+    pub fn message_pack_pieces(&self, snapshot: &Snapshot, reset: bool) -> Arc<[Bytes]> {
+        snapshot.encoded(number::MESSAGE_PACK + u32::from(reset), |snapshot| {
+            self.count();
+            let write = |out: &mut Vec<u8>, group: &[RecordBatch]| write_columns(group, &mut MessagePack::new(out));
+            let data = pieces::split(snapshot, &self.schema, write);
+            self.finish(data, snapshot.offset, |last, data| {
+                codec::binary(|out| {
+                    self.write_piece_head(last, reset, &mut MessagePack::new(out));
+                    out.extend_from_slice(data);
+                })
+            })
         })
     }
 
-    /// `"key":[…],"columns":[…]`, as it stands in `subscribed` and in a response.
-    pub fn describe(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"\"key\":[");
-        for (i, column) in self.schema.key().iter().enumerate() {
-            comma(i, out);
-            json::text(&column.name, out);
-        }
-        out.extend_from_slice(b"],\"columns\":[");
-        for (i, column) in self.schema.schema.columns.iter().enumerate() {
-            comma(i, out);
-            out.extend_from_slice(b"{\"name\":");
-            json::text(&column.name, out);
-            out.extend_from_slice(b",\"type\":\"");
-            out.extend_from_slice(column.data_type.to_string().as_bytes());
-            out.extend_from_slice(b"\"}");
-        }
-        out.push(b']');
+    /// The snapshot as events of SSE: only the last has an `id`, so that a client that is
+    /// lost in the middle begins anew.
+    pub fn event_pieces(&self, snapshot: &Snapshot, reset: bool) -> Arc<[Bytes]> {
+        snapshot.encoded(number::EVENT_STREAM + u32::from(reset), |snapshot| {
+            let pieces = self.json_pieces(snapshot, reset);
+            let last = pieces.len() - 1;
+            let id = |i| (i == last).then(|| self.cursor(snapshot.offset));
+            pieces.iter().enumerate().map(|(i, piece)| framing::event(codec::payload(piece), id(i))).collect()
+        })
     }
 
-    /// The view's name as JSON text.
+    fn finish(
+        &self,
+        data: Vec<Vec<u8>>,
+        offset: Offset,
+        frame: impl Fn(Option<Cursor>, &[u8]) -> Bytes,
+    ) -> Arc<[Bytes]> {
+        let last = data.len() - 1;
+        data.iter().enumerate().map(|(i, data)| frame((i == last).then(|| self.cursor(offset)), data)).collect()
+    }
+
+    /// A piece up to its `data`, which stands last.
+    fn write_piece_head(&self, last: Option<Cursor>, reset: bool, out: &mut impl Notation) {
+        out.map(5);
+        out.entry("type", "snapshot");
+        out.entry("view", &self.name);
+        if let Some(cursor) = last {
+            out.entry("cursor", &cursor.to_string());
+        } else {
+            out.key("more");
+            out.boolean(true);
+        }
+        out.key("reset");
+        out.boolean(reset);
+        out.key("data");
+    }
+
+    /// A delta; a response `describes` its columns, a socket said them before.
+    pub fn write_delta(&self, delta: &Delta, describes: bool, out: &mut impl Notation) {
+        out.map(if describes { 8 } else { 6 });
+        out.entry("type", "delta");
+        out.entry("view", &self.name);
+        if describes {
+            self.describe(out);
+        }
+        out.entry("from", &self.cursor(delta.from).to_string());
+        out.entry("cursor", &self.cursor(delta.to).to_string());
+        out.key("upsert");
+        write_rows(&delta.upserts, out);
+        out.key("delete");
+        write_rows(&delta.deletes, out);
+        out.end_map();
+    }
+
+    /// The entries `key` and `columns`, as they stand in `subscribed` and in a response.
+    pub fn describe(&self, out: &mut impl Notation) {
+        let key = self.schema.key();
+        out.key("key");
+        out.array(key.len());
+        for column in key {
+            out.text(&column.name);
+        }
+        out.end_array();
+        let columns = &self.schema.schema.columns;
+        out.key("columns");
+        out.array(columns.len());
+        for column in columns {
+            out.map(2);
+            out.entry("name", &column.name);
+            out.entry("type", &column.data_type.to_string());
+            out.end_map();
+        }
+        out.end_array();
+    }
+
+    /// The view's name.
     pub fn name(&self) -> &str {
         &self.name
     }
-
-    fn write_delta(&self, delta: &Delta, out: &mut Vec<u8>) {
-        self.head("delta", out);
-        out.extend_from_slice(b",\"from\":\"");
-        display(&self.cursor(delta.from), out);
-        out.extend_from_slice(b"\",\"cursor\":\"");
-        display(&self.cursor(delta.to), out);
-        out.extend_from_slice(b"\",\"upsert\":");
-        rows(&delta.upserts, out);
-        out.extend_from_slice(b",\"delete\":");
-        rows(&delta.deletes, out);
-        out.push(b'}');
-    }
-
-    fn head(&self, kind: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"type\":\"");
-        out.extend_from_slice(kind.as_bytes());
-        out.extend_from_slice(b"\",\"view\":");
-        out.extend_from_slice(self.name.as_bytes());
-    }
-
-    fn pieces(&self, snapshot: &Snapshot, reset: bool) -> Vec<Bytes> {
-        let mut pieces =
-            Pieces { encoder: self, reset, made: Vec::new(), row_bytes: 16 * self.schema.schema.columns.len() };
-        let mut group = Vec::new();
-        let mut rows = 0;
-        for batch in snapshot.batches() {
-            let mut at = 0;
-            while at < batch.num_rows() {
-                let room = pieces.rows_that_fit().saturating_sub(rows).max(1);
-                let taken = room.min(batch.num_rows() - at);
-                group.push(batch.slice(at, taken));
-                at += taken;
-                rows += taken;
-                if rows >= pieces.rows_that_fit() {
-                    pieces.push(&group);
-                    group.clear();
-                    rows = 0;
-                }
-            }
-        }
-        if rows > 0 || pieces.made.is_empty() {
-            pieces.push(&group);
-        }
-        pieces.finish(self.cursor(snapshot.offset))
-    }
-
-    fn chunks(&self, snapshot: &Snapshot) -> Vec<Bytes> {
-        let batches: Vec<_> = snapshot.batches().collect();
-        let mut chunks = Vec::new();
-        let mut out = Vec::with_capacity(CHUNK_BYTES + 1024);
-        self.head("snapshot", &mut out);
-        out.push(b',');
-        self.describe(&mut out);
-        out.extend_from_slice(b",\"cursor\":\"");
-        display(&self.cursor(snapshot.offset), &mut out);
-        out.extend_from_slice(b"\",\"data\":[");
-        for column in 0..self.schema.schema.columns.len() {
-            comma(column, &mut out);
-            out.push(b'[');
-            let mut first = true;
-            for batch in &batches {
-                Cells::of_column(batch, column).write_all(batch.num_rows(), first, &mut out);
-                first &= batch.num_rows() == 0;
-                if out.len() >= CHUNK_BYTES {
-                    chunks.push(Bytes::from(std::mem::replace(&mut out, Vec::with_capacity(CHUNK_BYTES + 1024))));
-                }
-            }
-            out.push(b']');
-        }
-        out.extend_from_slice(b"]}");
-        chunks.push(Bytes::from(out));
-        chunks
-    }
-}
-
-/// The pieces of a snapshot under way: the `data` of each, until the last is known.
-struct Pieces<'a> {
-    encoder: &'a FrameEncoder,
-    reset: bool,
-    made: Vec<Vec<u8>>,
-    /// How large a row was of late; the next piece's rows are chosen by it.
-    row_bytes: usize,
-}
-
-impl Pieces<'_> {
-    /// Leaves a quarter for rows that are larger than the last ones.
-    fn rows_that_fit(&self) -> usize {
-        (PIECE_BYTES * 3 / 4 / self.row_bytes.max(1)).max(1)
-    }
-
-    fn push(&mut self, group: &[RecordBatch]) {
-        let rows: usize = group.iter().map(RecordBatch::num_rows).sum();
-        let mut data = Vec::with_capacity(rows * self.row_bytes + 64);
-        data.push(b'[');
-        for column in 0..self.encoder.schema.schema.columns.len() {
-            comma(column, &mut data);
-            data.push(b'[');
-            let mut first = true;
-            for batch in group {
-                Cells::of_column(batch, column).write_all(batch.num_rows(), first, &mut data);
-                first &= batch.num_rows() == 0;
-            }
-            data.push(b']');
-        }
-        data.push(b']');
-        self.row_bytes = data.len().checked_div(rows).map_or(self.row_bytes, |bytes| bytes + 1);
-        // The head, cursor and WebSocket's own header need less than this.
-        let most = PIECE_BYTES - 256 - self.encoder.name.len().min(PIECE_BYTES / 2);
-        if data.len() <= most || rows <= 1 {
-            self.made.push(data);
-            return;
-        }
-        let (left, right) = halves(group, rows / 2);
-        self.push(&left);
-        self.push(&right);
-    }
-
-    fn finish(self, cursor: Cursor) -> Vec<Bytes> {
-        let last = self.made.len() - 1;
-        let reset: &[u8] = if self.reset { b"true" } else { b"false" };
-        let frame = |(i, data): (usize, Vec<u8>)| {
-            codec::framed(|out| {
-                out.reserve(data.len() + 256);
-                self.encoder.head("snapshot", out);
-                if i == last {
-                    out.extend_from_slice(b",\"cursor\":\"");
-                    display(&cursor, out);
-                    out.push(b'"');
-                } else {
-                    out.extend_from_slice(b",\"more\":true");
-                }
-                out.extend_from_slice(b",\"reset\":");
-                out.extend_from_slice(reset);
-                out.extend_from_slice(b",\"data\":");
-                out.extend_from_slice(&data);
-                out.push(b'}');
-            })
-        };
-        self.made.into_iter().enumerate().map(frame).collect()
-    }
-}
-
-/// Splits a group after `at` rows.
-fn halves(group: &[RecordBatch], at: usize) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    let mut room = at;
-    for batch in group {
-        let taken = room.min(batch.num_rows());
-        if taken > 0 {
-            left.push(batch.slice(0, taken));
-        }
-        if taken < batch.num_rows() {
-            right.push(batch.slice(taken, batch.num_rows() - taken));
-        }
-        room -= taken;
-    }
-    (left, right)
 }
 
 /// Rows as `[[…],[…]]`.
-fn rows(batch: &RecordBatch, out: &mut Vec<u8>) {
+fn write_rows(batch: &RecordBatch, out: &mut impl Notation) {
     let columns = Cells::of(batch);
-    out.push(b'[');
+    out.array(batch.num_rows());
     for row in 0..batch.num_rows() {
-        comma(row, out);
-        out.push(b'[');
-        for (i, cells) in columns.iter().enumerate() {
-            comma(i, out);
-            cells.write(row, out);
+        out.array(columns.len());
+        for cells in &columns {
+            out.cell(cells, row);
         }
-        out.push(b']');
+        out.end_array();
     }
-    out.push(b']');
+    out.end_array();
 }
 
-fn comma(index: usize, out: &mut Vec<u8>) {
-    if index > 0 {
-        out.push(b',');
+/// Rows as an array for each column.
+fn write_columns(group: &[RecordBatch], out: &mut impl Notation) {
+    let rows = group.iter().map(RecordBatch::num_rows).sum();
+    let columns = group.first().map_or(0, RecordBatch::num_columns);
+    out.array(columns);
+    for column in 0..columns {
+        out.array(rows);
+        for batch in group {
+            let cells = Cells::of_column(batch, column);
+            for row in 0..batch.num_rows() {
+                out.cell(&cells, row);
+            }
+        }
+        out.end_array();
     }
-}
-
-fn display(value: &impl std::fmt::Display, out: &mut Vec<u8>) {
-    let mut text = String::with_capacity(48);
-    // A String takes everything.
-    let _ = write!(text, "{value}");
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// A text as JSON.
-pub fn quoted(value: &str) -> String {
-    let mut out = Vec::with_capacity(value.len() + 2);
-    json::text(value, &mut out);
-    String::from_utf8_lossy(&out).into_owned()
+    out.end_array();
 }

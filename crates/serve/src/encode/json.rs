@@ -62,17 +62,6 @@ impl<'a> Cells<'a> {
             _ => out.extend_from_slice(b"null"),
         }
     }
-
-    /// Writes all cells, with commas between; `first` says that no comma stands before.
-    pub fn write_all(&self, rows: usize, mut first: bool, out: &mut Vec<u8>) {
-        for row in 0..rows {
-            if !first {
-                out.push(b',');
-            }
-            first = false;
-            self.write(row, out);
-        }
-    }
 }
 
 /// An integer, as a string where a double would round it.
@@ -145,6 +134,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::encode::notation::{Json, Notation};
 
     fn batch_of(columns: Vec<(DataType, ArrayRef)>) -> RecordBatch {
         let names = columns.iter().enumerate().map(|(i, (t, _))| Column::new(format!("c{i}"), *t)).collect();
@@ -155,9 +145,11 @@ mod tests {
         Cells::of(batch)
             .iter()
             .map(|c| {
-                let mut out = vec![b'['];
-                c.write_all(batch.num_rows(), true, &mut out);
-                out.push(b']');
+                let mut out = Vec::new();
+                let mut list = Json::new(&mut out);
+                list.array(batch.num_rows());
+                (0..batch.num_rows()).for_each(|row| list.cell(c, row));
+                list.end_array();
                 serde_json::from_slice(&out).unwrap()
             })
             .collect()

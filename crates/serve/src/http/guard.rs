@@ -27,8 +27,9 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_ENCODING,
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([header::ETAG, header::RETRY_AFTER])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, HeaderName::from_static("tidewire-cursor")])
 }
 
 /// Refuses a `Host` that is not this machine, while only this machine can connect.

@@ -3,17 +3,19 @@
 //! - [`streams`]: events in
 //! - [`dead_letters`]: what was refused of them
 //! - [`body`]: bodies, within their limits
-//! - [`feeds`]: snapshots out
+//! - [`feeds`], [`read`]: which feeds there are; reading one; [`accept`]: in which form
 //! - [`page`]: the dashboards and their page
 //! - [`ops`]: liveness, readiness, metrics
 //! - [`guard`]: who may ask: `Host`, `Origin`, CORS
 
+mod accept;
 mod body;
 mod dead_letters;
 mod feeds;
 pub mod guard;
 mod ops;
 mod page;
+mod read;
 mod streams;
 
 use std::sync::{
@@ -32,14 +34,16 @@ use axum::{
 use model::Code;
 use serde::Serialize;
 
-use crate::{hub::Hub, problem::Problem, shared::Shared, ws::handshake};
+use crate::{hub::Hub, poll::Polls, problem::Problem, shared::Shared, ws::handshake};
 
 /// What handlers work with.
 pub struct App {
     /// What every part of the server holds.
     pub shared: Arc<Shared>,
-    /// Takes WebSockets.
+    /// Takes viewers.
     pub hub: Hub,
+    /// Answers polls.
+    polls: Arc<Polls>,
     /// Bounds the bodies that are held at once.
     budget: Arc<body::Budget>,
     /// Whether only this machine can connect, so that a foreign `Host` is an attack.
@@ -51,15 +55,17 @@ pub struct App {
 
 impl App {
     /// For a started hub.
-    pub fn new(shared: Arc<Shared>, hub: Hub, loopback: bool) -> Self {
+    pub fn new(shared: Arc<Shared>, hub: Hub, polls: Arc<Polls>, loopback: bool) -> Self {
         let limits = &shared.limits;
         let budget = body::Budget::new(limits.max_pending.max(limits.max_body + limits.max_unpacked_body));
-        Self { shared, hub, budget, loopback, stopping: AtomicBool::new(false), replaying: tokio::sync::Mutex::new(()) }
+        let (stopping, replaying) = (AtomicBool::new(false), tokio::sync::Mutex::new(()));
+        Self { shared, hub, polls, budget, loopback, stopping, replaying }
     }
 
     /// From now on nothing new is begun.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+        self.polls.stop();
     }
 
     /// Whether the server is stopping.
@@ -76,7 +82,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v1/streams/{stream}/dead-letters", get(dead_letters::list))
         .route("/v1/streams/{stream}/dead-letters/replay", post(dead_letters::replay))
         .route("/v1/feeds", get(feeds::list))
-        .route("/v1/feeds/{feed}", get(feeds::snapshot))
+        .route("/v1/feeds/{feed}", get(read::read))
+        .route("/v1/feeds/{feed}/rebuild", post(feeds::rebuild))
         .route("/v1/dashboards", get(page::list))
         .route("/v1/dashboards/{dashboard}", get(page::describe))
         .route("/v1/ws", get(handshake::open))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, Query, Request, State},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::{
     http::{App, json},
     problem::Problem,
+    ws::handshake,
 };
 
 /// The built page, or a sentence that says how to build it; see `build.rs`.
@@ -52,9 +53,12 @@ pub async fn describe(State(app): State<Arc<App>>, Path(name): Path<String>) -> 
     if let Some(index) = app.shared.dashboard(&name) {
         return Ok(json(&app.shared.backend.dashboards()[index]));
     }
+    Err(unknown(&name))
+}
+
+fn unknown(name: &str) -> Problem {
     let shown: String = name.chars().take(80).collect();
-    let detail = format!("there is no dashboard `{shown}`; GET /v1/dashboards lists them");
-    Err(Problem::new(Code::UnknownDashboard, detail))
+    Problem::new(Code::UnknownDashboard, format!("there is no dashboard `{shown}`; GET /v1/dashboards lists them"))
 }
 
 /// `GET /`: the page, which lists the dashboards.
@@ -62,14 +66,38 @@ pub async fn index(headers: HeaderMap) -> Response {
     document(&headers)
 }
 
-/// `GET /dashboard/{dashboard}`: the page. It says itself that there is no such
-/// dashboard; the status says it to everybody else.
-pub async fn dashboard(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+/// `GET /dashboard/{dashboard}`: with an upgrade to WebSocket, its updates; else the page.
+/// That says itself that there is no such dashboard; the status says it to everybody else.
+pub async fn dashboard(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let known = app.shared.dashboard(&name);
+    if handshake::asks_for_websocket(&headers) {
+        let packed = is_packed(&uri)?;
+        return known.map(|index| handshake::open_updates(&app, &headers, index, packed)).ok_or_else(|| unknown(&name));
+    }
     let mut response = document(&headers);
-    if app.shared.dashboard(&name).is_none() && response.status() == StatusCode::OK {
+    if known.is_none() && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
-    response
+    Ok(response)
+}
+
+/// Whether updates are asked for in MessagePack.
+fn is_packed(uri: &Uri) -> Result<bool, Problem> {
+    let bad = |detail: String| Problem::new(Code::BadRequest, detail);
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|e| bad(e.to_string()))?;
+    match pairs.0.iter().find(|(name, _)| name == "format").map(|(_, value)| value.as_str()) {
+        None | Some("json") => Ok(false),
+        Some("msgpack") => Ok(true),
+        Some(other) => {
+            let shown: String = other.chars().take(40).collect();
+            Err(bad(format!("`format` is json or msgpack, found `{shown}`")))
+        }
+    }
 }
 
 /// `GET /assets/…`: parts of the page, named by their content.

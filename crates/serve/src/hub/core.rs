@@ -1,7 +1,8 @@
 //! A shard's state: its viewers, what they watch, and the questions under way. No
 //! method waits; sockets are written as far as they take it.
 //!
-//! - `core`: admission, subscriptions, answers
+//! - `core`: admission, questions, answers, the end
+//! - `subscribe`: who watches what
 //! - `round`: one delivery of deltas to everybody who watches
 //! - `send`: writing to one viewer, pieces of snapshots, catching up
 
@@ -14,14 +15,15 @@ use std::{
 
 use bytes::Bytes;
 use feed::{Changes, Snapshot};
-use model::{Code, Cursor, Offset};
+use model::Offset;
 use tokio::{net::TcpStream, sync::Notify};
 
 use crate::{
     backend::{Inbox, Unavailable},
+    encode::framing::{self, Framing},
     hub::{
         arena::{Arena, Key},
-        rate::{self, CLASSES, Class},
+        rate::{CLASSES, Class},
         round::Round,
     },
     limits::ConnectionGuard,
@@ -29,7 +31,7 @@ use crate::{
     ws::{
         close::Close,
         codec,
-        message::{self, Ref, Refused, Subscribe},
+        message::{self, Ref, Refused},
     },
 };
 
@@ -42,8 +44,9 @@ pub struct Viewer {
     pub io: Rc<TcpStream>,
     /// Wakes the viewer's task: to wait for writability, or to end.
     pub wake: Rc<Notify>,
+    pub framing: Framing,
     pub watches: Vec<Key>,
-    refs: Vec<Subscription>,
+    pub refs: Vec<Subscription>,
     /// What the socket would not take yet: the rest of the frames under way and answers
     /// to the client itself, never a backlog of deltas.
     pub unsent: VecDeque<Bytes>,
@@ -81,10 +84,11 @@ impl Viewer {
     }
 }
 
-struct Subscription {
-    reference: Ref,
-    watch: Key,
-    class: Option<Class>,
+/// A client's name for a watch.
+pub struct Subscription {
+    pub reference: Ref,
+    pub watch: Key,
+    pub class: Option<Class>,
 }
 
 /// A viewer's cursor into one feed.
@@ -92,16 +96,16 @@ pub struct Watch {
     pub viewer: Key,
     pub feed: usize,
     /// Its place among the feed's watchers.
-    position: usize,
+    pub position: usize,
     /// The fastest of its subscriptions; `None` is as it comes.
     pub class: Option<Class>,
     /// The client has, or is being sent, everything up to here.
     pub cursor: Offset,
     pub state: State,
     /// Nothing was sent yet.
-    fresh: bool,
+    pub fresh: bool,
     /// The client gave a cursor: a snapshot instead of what it asked for is a reset.
-    resumes: bool,
+    pub resumes: bool,
     /// Another subscription of the view wants the whole of it once more.
     pub again: bool,
 }
@@ -180,13 +184,15 @@ impl Core {
         &mut self,
         io: Rc<TcpStream>,
         wake: Rc<Notify>,
+        framing: Framing,
         connection: Arc<ConnectionGuard>,
         now: Instant,
     ) -> Key {
-        self.shared.metrics.sockets.increment(1);
+        self.shared.metrics.viewers(framing).increment(1);
         self.viewers.insert(Viewer {
             io,
             wake,
+            framing,
             watches: Vec::new(),
             refs: Vec::new(),
             unsent: VecDeque::new(),
@@ -211,167 +217,26 @@ impl Core {
                 self.shared.feeds[watch.feed].metrics.subscriptions.decrement(1);
             }
         }
-        for watch in viewer.watches {
-            self.unwatch(watch);
+        for watch in &viewer.watches {
+            self.unwatch(*watch);
         }
         if let Some(dashboard) = viewer.dashboard {
-            self.shared.dashboards[dashboard].connections.decrement(1);
+            self.shared.dashboards[dashboard].metrics.connections.decrement(1);
         }
-        self.shared.metrics.sockets.decrement(1);
+        self.shared.metrics.viewers(viewer.framing).decrement(1);
     }
 
     /// Answers a message that is refused.
     pub fn refuse(&mut self, key: Key, refused: &Refused) {
         self.shared.metrics.refuse(refused.code);
-        self.send(key, message::error(refused));
+        self.say(key, &message::error(refused));
     }
 
-    /// `subscribe`.
-    pub fn subscribe(&mut self, key: Key, wish: &Subscribe) {
-        if let Err(refused) = self.try_subscribe(key, wish) {
-            self.refuse(key, &refused);
-        }
-    }
-
-    fn try_subscribe(&mut self, key: Key, wish: &Subscribe) -> Result<(), Refused> {
-        let reference = wish.reference;
-        let refuse = |code, message: String| Refused::new(Some(reference), code, message);
-        let shared = Arc::clone(&self.shared);
-        let Some(viewer) = self.viewers.get_mut(key) else { return Ok(()) };
-        let Some(feed) = shared.feed(&wish.feed) else {
-            let shown: String = wish.feed.chars().take(80).collect();
-            return Err(refuse(Code::UnknownFeed, format!("there is no feed `{shown}`; GET /v1/feeds lists them")));
-        };
-        if viewer.refs.iter().any(|s| s.reference == reference) {
-            return Err(refuse(Code::DuplicateRef, format!("`ref` {reference} is in use on this socket")));
-        }
-        if viewer.refs.len() >= shared.limits.max_subscriptions {
-            let limit = shared.limits.max_subscriptions;
-            return Err(refuse(Code::LimitReached, format!("a socket has at most {limit} subscriptions")));
-        }
-        let cursor = match wish.since.as_deref().map(str::parse::<Cursor>) {
-            Some(Err(e)) => return Err(refuse(Code::MalformedCursor, e.to_string())),
-            Some(Ok(cursor)) => Some(cursor),
-            None => None,
-        };
-        if let Some(name) = &wish.dashboard {
-            let Some(dashboard) = shared.dashboard(name) else {
-                return Err(refuse(Code::UnknownDashboard, "there is no such dashboard".to_owned()));
-            };
-            if viewer.dashboard.is_none() {
-                viewer.dashboard = Some(dashboard);
-                shared.dashboards[dashboard].connections.increment(1);
-            }
-        }
-        shared.feeds[feed].metrics.subscriptions.increment(1);
-        self.send(key, message::subscribed(reference, &shared.feeds[feed].encoder));
-        self.watch(key, feed, reference, wish.max_rate.map(rate::class_of), cursor);
-        Ok(())
-    }
-
-    fn watch(&mut self, key: Key, feed: usize, reference: Ref, class: Option<Class>, cursor: Option<Cursor>) {
-        let Some(viewer) = self.viewers.get_mut(key) else { return };
-        let known = viewer.watches.iter().copied().find(|w| self.watches.get(*w).is_some_and(|w| w.feed == feed));
-        let watch = if let Some(watch) = known {
-            watch
-        } else {
-            let state = &mut self.feeds[feed];
-            let watch = self.watches.insert(Watch {
-                viewer: key,
-                feed,
-                position: state.watchers.len(),
-                class: None,
-                cursor: 0,
-                state: State::Asked,
-                fresh: true,
-                resumes: cursor.is_some(),
-                again: false,
-            });
-            // Followed before it is asked: what changes between is delivered.
-            if state.watchers.is_empty() {
-                self.inbox.follow(feed);
-            }
-            state.watchers.push(watch);
-            viewer.watches.push(watch);
-            watch
-        };
-        viewer.refs.push(Subscription { reference, watch, class });
-        self.reclass(key, watch);
-        if known.is_some() {
-            self.start_over(watch);
-            return;
-        }
-        let current = self.shared.feeds[feed].encoder.cursor(0);
-        let since = cursor.filter(|c| c.epoch == current.epoch && c.view == current.view).map(|c| c.offset);
-        if let Some(state) = self.watches.get_mut(watch) {
-            state.cursor = since.unwrap_or(0);
-        }
-        self.ask(watch, since);
-    }
-
-    /// A second subscription of a view wants its rows too; it gets them when nothing else
-    /// of the view is under way.
-    fn start_over(&mut self, key: Key) {
-        let Some(watch) = self.watches.get_mut(key) else { return };
-        if matches!(watch.state, State::Live) {
-            self.ask(key, None);
-        } else {
-            watch.again = true;
-        }
-    }
-
-    /// `unsubscribe`.
-    pub fn unsubscribe(&mut self, key: Key, reference: Ref) {
-        let Some(viewer) = self.viewers.get_mut(key) else { return };
-        let Some(at) = viewer.refs.iter().position(|s| s.reference == reference) else {
-            let message = format!("there is no subscription with `ref` {reference} on this socket");
-            self.refuse(key, &Refused::new(Some(reference), Code::UnknownRef, message));
-            return;
-        };
-        let watch = viewer.refs.swap_remove(at).watch;
-        let last = viewer.refs.iter().all(|s| s.watch != watch);
-        if last {
-            viewer.watches.retain(|w| *w != watch);
-        }
-        if let Some(state) = self.watches.get(watch) {
-            self.shared.feeds[state.feed].metrics.subscriptions.decrement(1);
-        }
-        if last {
-            self.unwatch(watch);
-        } else {
-            self.reclass(key, watch);
-        }
-    }
-
-    fn unwatch(&mut self, key: Key) {
-        let Some(watch) = self.watches.remove(key) else { return };
-        if let Some(class) = watch.class {
-            self.class_sizes[class] -= 1;
-        }
-        let feed = &mut self.feeds[watch.feed];
-        feed.watchers.swap_remove(watch.position);
-        if let Some(moved) = feed.watchers.get(watch.position).and_then(|w| self.watches.get_mut(*w)) {
-            moved.position = watch.position;
-        }
-        if feed.watchers.is_empty() {
-            self.inbox.unfollow(watch.feed);
-        }
-    }
-
-    /// Gives a watch the fastest class of its subscriptions.
-    fn reclass(&mut self, viewer: Key, key: Key) {
-        let Some(viewer) = self.viewers.get(viewer) else { return };
-        let classes = viewer.refs.iter().filter(|s| s.watch == key).map(|s| s.class);
-        // `None`, as it comes, is faster than every class and the least of the options.
-        let class = classes.min().flatten();
-        let Some(watch) = self.watches.get_mut(key) else { return };
-        if let Some(old) = std::mem::replace(&mut watch.class, class) {
-            self.class_sizes[old] -= 1;
-        }
-        if let Some(new) = class {
-            self.class_sizes[new] += 1;
-            self.feeds[watch.feed].dirty |= 1 << new;
-            self.classes_changed = true;
+    /// Says something to one viewer, in its framing.
+    pub fn say(&mut self, key: Key, json: &[u8]) {
+        let framing = self.viewers.get(key).map(|v| v.framing);
+        if let Some(bytes) = framing.and_then(|f| framing::message(f, json)) {
+            self.send(key, bytes);
         }
     }
 
@@ -389,10 +254,17 @@ impl Core {
         }
     }
 
-    /// Which variants of a snapshot those who wait would need: plain, reset.
-    pub fn variants(&self, ask: &Ask) -> (bool, bool) {
-        let waiting = self.asks.get(ask).into_iter().flatten().filter_map(|w| self.watches.get(*w));
-        waiting.fold((false, false), |(plain, reset), w| (plain || !w.is_reset(), reset || w.is_reset()))
+    /// In which framings those who wait need the answer, and whether as a reset.
+    pub fn variants(&self, ask: &Ask) -> Vec<(Framing, bool)> {
+        let mut variants = Vec::new();
+        for watch in self.asks.get(ask).into_iter().flatten().filter_map(|w| self.watches.get(*w)) {
+            let Some(viewer) = self.viewers.get(watch.viewer) else { continue };
+            let variant = (viewer.framing, watch.is_reset());
+            if !variants.contains(&variant) {
+                variants.push(variant);
+            }
+        }
+        variants
     }
 
     /// The newest cursor among those who wait.
@@ -436,7 +308,7 @@ impl Core {
         }
         let Some(state) = self.viewers.get(viewer).filter(|v| v.takes_messages()) else { return };
         if news {
-            let frame = self.shared.feeds[feed].encoder.delta(delta).clone();
+            let frame = self.shared.delta_frame(feed, delta, state.framing);
             self.count_frame(viewer, feed);
             self.send(viewer, frame);
         } else if !state.slow {
@@ -468,11 +340,14 @@ impl Core {
         }
         // A snapshot under way, or a question, is of no use any more.
         let watches = viewer.watches.clone();
+        let framing = viewer.framing;
         if reason == Close::Shutdown {
             // Between 0.5 and 3 s, so that not all come back in the same moment.
-            self.send(key, message::closing(rand::random_range(500..3000)));
+            self.say_closing(key, framing, rand::random_range(500..3000));
         }
-        self.send(key, codec::close(reason));
+        if framing.is_websocket() {
+            self.send(key, codec::close(reason));
+        }
         if let Some(viewer) = self.viewers.get_mut(key) {
             viewer.phase = viewer.phase.max(Phase::Closed);
             viewer.wake.notify_one();
@@ -482,6 +357,13 @@ impl Core {
                 watch.state = State::Live;
             }
         }
+    }
+
+    fn say_closing(&mut self, key: Key, framing: Framing, retry_after_ms: u64) {
+        if framing == Framing::EventStream {
+            self.send(key, framing::retry(retry_after_ms));
+        }
+        self.say(key, &message::closing(retry_after_ms));
     }
 
     /// Tells everybody that the server stops; their tasks say good-bye.

@@ -12,7 +12,8 @@
 //! never viewers. A viewer is one small task that sleeps unless its client says
 //! something or its socket was full. Nothing queues for a slow viewer (INV-4).
 //!
-//! - [`core`]: a shard's state; with [`round`] and [`send`] all that happens to it
+//! - [`core`]: a shard's state; with [`subscribe`], [`round`] and [`send`] all that
+//!   happens to it
 //! - [`shard`]: its thread, and what wakes it
 //! - [`ride`]: a viewer's task
 //! - [`rate`]: classes of `max_rate`
@@ -25,6 +26,7 @@ mod ride;
 mod round;
 mod send;
 mod shard;
+mod subscribe;
 
 use std::{
     io,
@@ -37,10 +39,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use model::Cursor;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::{limits::ConnectionGuard, shared::Shared};
+use crate::{encode::framing::Framing, limits::ConnectionGuard, shared::Shared};
+
+pub use rate::{Class, class_of};
+pub use send::rounded;
 
 /// A socket after its handshake.
 pub struct NewViewer {
@@ -48,8 +54,31 @@ pub struct NewViewer {
     pub socket: TcpStream,
     /// What the client sent behind the handshake.
     pub read: Bytes,
+    /// How frames go to it, and what it watches.
+    pub opening: Opening,
     /// Counts the connection as long as it is open.
     pub connection: Arc<ConnectionGuard>,
+}
+
+/// How a viewer begins. The response that opens it carries this out of the router, to
+/// whoever takes the socket from HTTP.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// How frames go to it.
+    pub framing: Framing,
+    /// What it watches from the beginning; on `/v1/ws` it says so later.
+    pub watches: Vec<Wish>,
+}
+
+/// A feed to be watched from the beginning.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The feed.
+    pub feed: usize,
+    /// Where the client stands.
+    pub since: Option<Cursor>,
+    /// How often it wants to hear; `None` is as it comes.
+    pub class: Option<Class>,
 }
 
 /// What a shard is told from outside.

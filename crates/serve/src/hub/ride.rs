@@ -1,5 +1,8 @@
 //! A viewer's task. It reads what the client says, waits for the socket when it was
 //! full, and ends the connection. Frames of feeds do not come through here.
+//!
+//! Publishes are taken as they come and answered in their order. While many wait for the
+//! log, the client is not read from: it waits as the log makes it wait.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesOrdered};
 use model::Code;
 use socket2::SockRef;
 use sources::decode::Format;
@@ -22,11 +25,12 @@ use tokio::{
 };
 
 use crate::{
+    encode::{framing::Framing, pack},
     hub::{arena::Key, core::Phase, shard::Shard},
     ingest,
     ws::{
         close::Close,
-        codec::{self, Incoming, Reader},
+        codec::{self, Incoming, Reader, Takes},
         message::{self, Ref, Refused, Request},
     },
 };
@@ -37,38 +41,62 @@ const MAX_UNSENT: usize = 64 << 10;
 /// How long a client may take to close after our close frame.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The answer to a publish, on its way.
-type Publishing = LocalBoxFuture<'static, Result<Bytes, Refused>>;
+/// How many publishes of one client may wait for the log: several share a commit.
+const MAX_PUBLISHING: usize = 32;
+
+/// How many bytes of messages they may hold together. One that is larger is taken when
+/// nothing else waits, and nothing is taken beside it: so it is decoded in its turn.
+const MAX_PUBLISHING_BYTES: usize = 128 << 10;
+
+/// A publish on its way: how large its message was, and the answer to it.
+type Publishing = LocalBoxFuture<'static, (usize, Result<Vec<u8>, Refused>)>;
 
 /// What happened to a viewer.
 enum Event {
     Woken,
     Ready(io::Result<Ready>),
-    Published(Result<Bytes, Refused>),
+    Published(usize, Result<Vec<u8>, Refused>),
 }
 
 struct Ride<'a> {
     shard: &'a Rc<Shard>,
     key: Key,
     io: &'a Rc<TcpStream>,
+    framing: Framing,
     reader: Reader,
-    /// What was read and waits for a publish before it; at most what one read yields.
+    /// What was read and waits for publishes before it; at most what one read yields.
     heard: VecDeque<Incoming>,
-    /// One at a time: a client that publishes faster than the log takes it waits.
-    publishing: Option<Publishing>,
+    /// Publishes under way, answered in their order.
+    publishing: FuturesOrdered<Publishing>,
+    publishing_bytes: usize,
     ended: bool,
 }
 
 /// Lives as long as the connection.
-pub async fn ride(shard: &Rc<Shard>, key: Key, io: &Rc<TcpStream>, wake: &Notify, first: Bytes) {
-    let mut ride =
-        Ride { shard, key, io, reader: Reader::default(), heard: VecDeque::new(), publishing: None, ended: false };
+pub async fn ride(shard: &Rc<Shard>, key: Key, framing: Framing, io: &Rc<TcpStream>, wake: &Notify, first: Bytes) {
+    let takes = match framing {
+        Framing::Json => Takes::Text,
+        Framing::MessagePack => Takes::Binary,
+        // Nobody listens there.
+        Framing::EventStream | Framing::Updates { .. } => Takes::Anything,
+    };
+    let mut ride = Ride {
+        shard,
+        key,
+        io,
+        framing,
+        reader: Reader::new(takes),
+        heard: VecDeque::new(),
+        publishing: FuturesOrdered::new(),
+        publishing_bytes: 0,
+        ended: false,
+    };
     ride.hear(&first);
     while let Some(interest) = ride.prepare() {
         let event = tokio::select! {
             () = wake.notified() => Event::Woken,
             ready = ready(io, interest) => Event::Ready(ready),
-            answer = answer_of(&mut ride.publishing) => Event::Published(answer),
+            Some((bytes, answer)) = ride.publishing.next() => Event::Published(bytes, answer),
         };
         ride.on(event);
     }
@@ -80,13 +108,6 @@ pub async fn ride(shard: &Rc<Shard>, key: Key, io: &Rc<TcpStream>, wake: &Notify
 async fn ready(io: &TcpStream, interest: Option<Interest>) -> io::Result<Ready> {
     match interest {
         Some(interest) => io.ready(interest).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn answer_of(publishing: &mut Option<Publishing>) -> Result<Bytes, Refused> {
-    match publishing {
-        Some(answer) => answer.await,
         None => std::future::pending().await,
     }
 }
@@ -120,7 +141,7 @@ impl Ride<'_> {
         let stops = {
             let core = self.shard.core.borrow();
             let viewer = core.viewers.get(self.key)?;
-            viewer.phase == Phase::Stopping && self.publishing.is_none()
+            viewer.phase == Phase::Stopping && self.publishing.is_empty()
         };
         if stops {
             self.shard.core.borrow_mut().close(self.key, Close::Shutdown);
@@ -130,7 +151,7 @@ impl Ride<'_> {
         if viewer.phase == Phase::Gone || (viewer.phase == Phase::Closed && !viewer.slow) {
             return None;
         }
-        let reads = viewer.takes_messages() && self.publishing.is_none() && viewer.unsent_bytes <= MAX_UNSENT;
+        let reads = viewer.takes_messages() && self.takes_publishes() && viewer.unsent_bytes <= MAX_UNSENT;
         Some(match (reads, viewer.slow) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
@@ -151,12 +172,12 @@ impl Ride<'_> {
                     self.read();
                 }
             }
-            Event::Published(answer) => {
-                self.publishing = None;
+            Event::Published(bytes, answer) => {
+                self.publishing_bytes -= bytes;
                 {
                     let mut core = self.shard.core.borrow_mut();
                     match answer {
-                        Ok(frame) => core.send(self.key, frame),
+                        Ok(published) => core.say(self.key, &published),
                         Err(refused) => core.refuse(self.key, &refused),
                     }
                 }
@@ -164,6 +185,11 @@ impl Ride<'_> {
             }
         }
         self.shard.settle();
+    }
+
+    /// Whether another publish may be taken.
+    fn takes_publishes(&self) -> bool {
+        self.publishing.len() < MAX_PUBLISHING && self.publishing_bytes < MAX_PUBLISHING_BYTES
     }
 
     fn go_on_writing(&mut self) {
@@ -188,6 +214,9 @@ impl Ride<'_> {
         if let Some(viewer) = self.shard.core.borrow_mut().viewers.get_mut(self.key) {
             viewer.heard = Instant::now();
         }
+        if !self.framing.is_websocket() {
+            return;
+        }
         let max = self.shard.shared.limits.max_message;
         let heard = &mut self.heard;
         let result = self.reader.read(bytes, max, &mut |frame| heard.push_back(frame));
@@ -198,12 +227,16 @@ impl Ride<'_> {
         }
     }
 
-    /// Does what the client said, up to a publish, which is waited for.
+    /// Does what the client said, until too many publishes wait.
     fn obey(&mut self) {
-        while self.publishing.is_none() {
+        while self.takes_publishes() {
             let Some(frame) = self.heard.pop_front() else { break };
             match frame {
                 Incoming::Text(text) => self.obey_message(&text),
+                Incoming::Binary(packed) => match pack::to_json(&packed) {
+                    Ok(text) => self.obey_message(&text),
+                    Err(e) => self.refuse(&Refused::new(None, Code::BadMessage, format!("not a message: {e}"))),
+                },
                 Incoming::Ping(payload) => self.shard.core.borrow_mut().send(self.key, codec::pong(&payload)),
                 Incoming::Pong => {}
                 Incoming::Close(_) => self.shard.core.borrow_mut().close(self.key, Close::Normal),
@@ -212,26 +245,44 @@ impl Ride<'_> {
         self.shard.settle();
     }
 
+    fn refuse(&self, refused: &Refused) {
+        self.shard.core.borrow_mut().refuse(self.key, refused);
+    }
+
     fn obey_message(&mut self, text: &str) {
-        let mut core = self.shard.core.borrow_mut();
+        if matches!(self.framing, Framing::Updates { .. }) {
+            return;
+        }
         match message::parse(text) {
-            Err(refused) => core.refuse(self.key, &refused),
-            Ok(Request::Subscribe(wish)) => core.subscribe(self.key, &wish),
-            Ok(Request::Unsubscribe { reference }) => core.unsubscribe(self.key, reference),
-            Ok(Request::Publish { reference, stream, events }) => match self.shard.shared.ingest.stream(&stream) {
-                Ok(stream) => self.publishing = Some(self.publish(reference, stream, events)),
-                Err((code, message)) => core.refuse(self.key, &Refused::new(Some(reference), code, message)),
-            },
+            Err(refused) => self.refuse(&refused),
+            Ok(Request::Subscribe(wish)) => self.shard.core.borrow_mut().subscribe(self.key, &wish),
+            Ok(Request::Unsubscribe { reference }) => self.shard.core.borrow_mut().unsubscribe(self.key, reference),
+            Ok(Request::Publish { reference, stream, events }) => {
+                let bytes = text.len();
+                let publishing = match self.shard.shared.ingest.stream(&stream) {
+                    Ok(stream) => self.publish(reference, stream, events),
+                    Err((code, message)) => {
+                        std::future::ready(Err(Refused::new(Some(reference), code, message))).boxed_local()
+                    }
+                };
+                self.publishing_bytes += bytes;
+                self.publishing.push_back(publishing.map(move |answer| (bytes, answer)).boxed_local());
+            }
         }
     }
 
-    fn publish(&self, reference: Ref, stream: usize, events: &str) -> Publishing {
+    fn publish(
+        &self,
+        reference: Ref,
+        stream: usize,
+        events: &str,
+    ) -> LocalBoxFuture<'static, Result<Vec<u8>, Refused>> {
         let ingest = std::sync::Arc::clone(&self.shard.shared.ingest);
         let events = Bytes::copy_from_slice(events.as_bytes());
         Box::pin(async move {
             let refuse = |error| {
-                let (code, message, _) = ingest::refusal(&error);
-                Refused::new(Some(reference), code, message)
+                let (code, message, retry_after_ms) = ingest::refusal(&error);
+                Refused { retry_after_ms, ..Refused::new(Some(reference), code, message) }
             };
             let prepared = ingest.decode(stream, Format::Json, events).await.map_err(refuse)?;
             let answer = message::published(reference, &prepared.receipt);

@@ -11,10 +11,13 @@ use bytes::Bytes;
 use feed::Delta;
 use model::Offset;
 
-use crate::hub::{
-    arena::Key,
-    core::{Core, State},
-    rate::Class,
+use crate::{
+    encode::framing::Framing,
+    hub::{
+        arena::Key,
+        core::{Core, State},
+        rate::Class,
+    },
 };
 
 /// How many frames one call writes; further ones take a second call.
@@ -23,6 +26,7 @@ const SLICES: usize = 32;
 /// One encoded delta of the round.
 struct Frame {
     feed: usize,
+    framing: Framing,
     to: Offset,
     bytes: Bytes,
     sent: u64,
@@ -76,9 +80,9 @@ impl Core {
         let state = &mut feeds[feed];
         state.latest = state.latest.max(delta.to);
         state.dirty = u8::MAX;
-        let mut frame = None;
+        let first = round.frames.len();
         for &key in &state.watchers {
-            let Some(watch) = watches.get(key) else { continue };
+            let Some(watch) = watches.get_mut(key) else { continue };
             if watch.class.is_some() || watch.cursor >= delta.to || !matches!(watch.state, State::Live) {
                 continue;
             }
@@ -89,15 +93,22 @@ impl Core {
                 round.behind.push(key);
                 continue;
             }
-            let frame = *frame.get_or_insert_with(|| {
-                let bytes = shared.feeds[feed].encoder.delta(delta).clone();
-                round.frames.push(Frame { feed, to: delta.to, bytes, sent: 0 });
-                (round.frames.len() - 1) as u32
-            });
+            // A feed is watched in few framings at once.
+            let known = round.frames[first..].iter().position(|f| f.framing == viewer.framing);
+            let frame = known.map_or(round.frames.len(), |i| first + i);
+            if known.is_none() {
+                let bytes = shared.delta_frame(feed, delta, viewer.framing);
+                round.frames.push(Frame { feed, framing: viewer.framing, to: delta.to, bytes, sent: 0 });
+            }
+            if round.frames[frame].bytes.is_empty() {
+                // A dashboard's updates do not tell of deletes.
+                watch.cursor = delta.to;
+                continue;
+            }
             if viewer.staged.is_empty() {
                 round.touched.push(watch.viewer);
             }
-            viewer.staged.push((frame, key));
+            viewer.staged.push((frame as u32, key));
         }
     }
 
@@ -161,7 +172,7 @@ impl Core {
         self.shared.metrics.bytes_sent.increment(std::mem::take(&mut self.round.bytes_sent));
         for (sent, dashboard) in self.round.by_dashboard.iter_mut().zip(&self.shared.dashboards) {
             if *sent > 0 {
-                dashboard.processed.increment(std::mem::take(sent));
+                dashboard.metrics.processed.increment(std::mem::take(sent));
             }
         }
     }

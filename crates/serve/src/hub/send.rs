@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use model::Offset;
 
 use crate::{
+    encode::framing,
     hub::{
         arena::Key,
         core::{Core, Phase, State, Viewer},
@@ -90,7 +91,9 @@ impl Core {
     pub fn send(&mut self, key: Key, bytes: Bytes) {
         let Some(viewer) = self.viewers.get_mut(key).filter(|v| v.takes_messages()) else { return };
         viewer.unsent_bytes += bytes.len();
-        viewer.unsent.push_back(bytes);
+        if !bytes.is_empty() {
+            viewer.unsent.push_back(bytes);
+        }
         if !viewer.slow {
             self.pump(key);
         }
@@ -129,7 +132,7 @@ impl Core {
             let at = (viewer.turn + step) % count;
             let Some(watch) = self.watches.get_mut(viewer.watches[at]) else { continue };
             let State::Sending { snapshot, reset, next } = &mut watch.state else { continue };
-            let pieces = self.shared.feeds[watch.feed].encoder.snapshot(snapshot, *reset);
+            let pieces = self.shared.snapshot_frames(watch.feed, snapshot, viewer.framing, *reset);
             let piece = pieces[*next].clone();
             *next += 1;
             if *next == pieces.len() {
@@ -137,7 +140,9 @@ impl Core {
             }
             viewer.turn = at;
             viewer.unsent_bytes += piece.len();
-            viewer.unsent.push_back(piece);
+            if !piece.is_empty() {
+                viewer.unsent.push_back(piece);
+            }
             let feed = watch.feed;
             self.count_frame(key, feed);
             return true;
@@ -199,20 +204,28 @@ impl Core {
     pub fn count_frame(&mut self, viewer: Key, feed: usize) {
         self.shared.feeds[feed].metrics.frames_sent.increment(1);
         if let Some(dashboard) = self.viewers.get(viewer).and_then(|v| v.dashboard) {
-            self.shared.dashboards[dashboard].processed.increment(1);
+            self.shared.dashboards[dashboard].metrics.processed.increment(1);
         }
     }
 
     /// Pings who was not pinged for long, and gives up on who was not heard of for twice
-    /// as long.
+    /// as long. A stream of events has no answer to a ping: there, who takes no bytes is
+    /// not heard of, and the kernel finds out who acknowledges none.
     pub fn sweep(&mut self, now: Instant, interval: Duration) {
         for key in self.viewers.keys().collect::<Vec<_>>() {
             let Some(viewer) = self.viewers.get_mut(key) else { continue };
+            let websocket = viewer.framing.is_websocket();
+            if !websocket && !viewer.slow {
+                viewer.heard = now;
+            }
             if now.duration_since(viewer.heard) >= interval * 2 {
                 self.lose(key);
             } else if now.duration_since(viewer.pinged) >= interval {
                 viewer.pinged = now;
-                self.send(key, codec::ping());
+                // It would only stand behind what a slow reader does not take.
+                if websocket || !viewer.slow {
+                    self.send(key, if websocket { codec::ping() } else { framing::heartbeat() });
+                }
             }
         }
     }

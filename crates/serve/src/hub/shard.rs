@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use feed::{Changes, Snapshot};
+use feed::Changes;
 use tokio::{
     net::TcpStream,
     runtime,
@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    encode::framing::Framing,
     hub::{
         Command, NewViewer,
         arena::Key,
@@ -124,10 +125,16 @@ impl Shard {
             }
         };
         let wake = Rc::new(Notify::new());
-        let key = self.core.borrow_mut().admit(Rc::clone(&io), Rc::clone(&wake), viewer.connection, Instant::now());
+        let NewViewer { read, opening, connection, .. } = viewer;
+        let key = {
+            let mut core = self.core.borrow_mut();
+            let key = core.admit(Rc::clone(&io), Rc::clone(&wake), opening.framing, connection, Instant::now());
+            core.open(key, &opening);
+            key
+        };
         let shard = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            ride::ride(&shard, key, &io, &wake, viewer.read).await;
+            ride::ride(&shard, key, opening.framing, &io, &wake, read).await;
             shard.dismiss(key);
         });
     }
@@ -163,27 +170,28 @@ impl Shard {
             }
             Ok(Changes::Delta(_)) | Err(_) => {}
         }
-        match &answer {
-            Ok(Changes::Snapshot(snapshot)) if snapshot.len() > INLINE_ROWS => {
-                let variants = self.core.borrow().variants(&ask);
-                self.encode_snapshot(feed, Arc::clone(snapshot), variants).await;
-            }
-            Ok(Changes::Delta(delta)) if delta.upserts.num_rows() + delta.deletes.num_rows() > INLINE_ROWS => {
-                let (shared, delta) = (Arc::clone(&self.shared), Arc::clone(delta));
-                beside(move || drop(shared.feeds[feed].encoder.delta(&delta).clone())).await;
-            }
-            _ => {}
+        let rows = match &answer {
+            Ok(Changes::Snapshot(snapshot)) => snapshot.len(),
+            Ok(Changes::Delta(delta)) => delta.upserts.num_rows() + delta.deletes.num_rows(),
+            Err(_) => 0,
+        };
+        if rows > INLINE_ROWS
+            && let Ok(changes) = &answer
+        {
+            let variants = self.core.borrow().variants(&ask);
+            self.encode(feed, changes.clone(), variants).await;
         }
         self.core.borrow_mut().answer(&ask, &answer);
         self.settle();
     }
 
-    async fn encode_snapshot(&self, feed: usize, snapshot: Arc<Snapshot>, (plain, reset): (bool, bool)) {
+    async fn encode(&self, feed: usize, changes: Changes, variants: Vec<(Framing, bool)>) {
         let shared = Arc::clone(&self.shared);
         beside(move || {
-            for (needed, reset) in [(plain, false), (reset, true)] {
-                if needed {
-                    shared.feeds[feed].encoder.snapshot(&snapshot, reset);
+            for (framing, reset) in variants {
+                match &changes {
+                    Changes::Snapshot(snapshot) => drop(shared.snapshot_frames(feed, snapshot, framing, reset)),
+                    Changes::Delta(delta) => drop(shared.delta_frame(feed, delta, framing)),
                 }
             }
         })

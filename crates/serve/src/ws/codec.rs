@@ -28,6 +28,8 @@ mod opcode {
 pub enum Incoming {
     /// A whole text message.
     Text(String),
+    /// A whole binary message.
+    Binary(Vec<u8>),
     /// A ping, to be answered with the same bytes.
     Ping(Vec<u8>),
     /// The answer to a ping.
@@ -36,17 +38,54 @@ pub enum Incoming {
     Close(Option<u16>),
 }
 
-/// A text frame whose payload `write` makes. The header goes in front without moving the
-/// payload, though its length is known only behind it.
-pub fn framed(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+/// A text message whose payload `write` makes.
+pub fn text(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    framed(opcode::TEXT, write)
+}
+
+/// A binary message whose payload `write` makes.
+pub fn binary(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    framed(opcode::BINARY, write)
+}
+
+/// The header goes in front without moving the payload, though its length is known only
+/// behind it.
+fn framed(opcode: u8, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut out = vec![0; MAX_HEAD];
     write(&mut out);
     let length = out.len() - MAX_HEAD;
     let mut head = [0; MAX_HEAD];
-    let used = head_of(opcode::TEXT, length, &mut head);
+    let used = head_of(opcode, length, &mut head);
     let start = MAX_HEAD - used;
     out[start..MAX_HEAD].copy_from_slice(&head[..used]);
     Bytes::from(out).slice(start..)
+}
+
+/// A text message with this payload, behind others.
+pub fn append_text(payload: &[u8], out: &mut Vec<u8>) {
+    append(opcode::TEXT, payload, out);
+}
+
+/// A binary message with this payload, behind others.
+pub fn append_binary(payload: &[u8], out: &mut Vec<u8>) {
+    append(opcode::BINARY, payload, out);
+}
+
+fn append(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
+    let mut head = [0; MAX_HEAD];
+    let used = head_of(opcode, payload.len(), &mut head);
+    out.extend_from_slice(&head[..used]);
+    out.extend_from_slice(payload);
+}
+
+/// The payload of a message that [`text`] or [`binary`] made.
+pub fn payload(message: &[u8]) -> &[u8] {
+    let head = match message.get(1) {
+        Some(127) => MAX_HEAD,
+        Some(126) => 4,
+        _ => 2,
+    };
+    message.get(head..).unwrap_or_default()
 }
 
 /// A ping.
@@ -90,15 +129,28 @@ fn head_of(opcode: u8, length: usize, head: &mut [u8; MAX_HEAD]) -> usize {
     }
 }
 
+/// What messages a socket takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// Text, in which JSON is.
+    Text,
+    /// Binary, in which MessagePack is.
+    Binary,
+    /// Both, because nobody reads them.
+    Anything,
+}
+
 /// Puts frames together from what a socket yields. Holds nothing while nothing is half
 /// there, and at most one message and one read otherwise.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reader {
+    takes: Takes,
     /// What was read and not yet understood; always the beginning of a frame.
     buffer: Vec<u8>,
     /// The fragments so far of a message.
     message: Vec<u8>,
-    fragmented: bool,
+    /// The opcode that the fragments began with; `None` outside of a fragmented message.
+    fragmented: Option<u8>,
 }
 
 /// A frame's header.
@@ -112,6 +164,11 @@ struct Head {
 }
 
 impl Reader {
+    /// For a socket that takes these messages.
+    pub fn new(takes: Takes) -> Self {
+        Self { takes, buffer: Vec::new(), message: Vec::new(), fragmented: None }
+    }
+
     /// Takes what was read and gives each message and control frame in it to `on_frame`,
     /// in order. `max` bounds a message in bytes. After an error nothing more is read.
     pub fn read(&mut self, bytes: &[u8], max: usize, on_frame: &mut dyn FnMut(Incoming)) -> Result<(), Close> {
@@ -147,14 +204,15 @@ impl Reader {
 
     fn check(&self, head: &Head, max: usize) -> Result<(), Close> {
         match head.opcode {
-            opcode::CONTINUATION if !self.fragmented => {
+            opcode::CONTINUATION if self.fragmented.is_none() => {
                 return Err(Close::Protocol("a continuation without a beginning"));
             }
-            opcode::TEXT | opcode::BINARY if self.fragmented => {
+            opcode::TEXT | opcode::BINARY if self.fragmented.is_some() => {
                 return Err(Close::Protocol("a new message inside of a fragmented one"));
             }
-            opcode::CONTINUATION | opcode::TEXT => {}
-            opcode::BINARY => return Err(Close::Unsupported),
+            opcode::TEXT if self.takes == Takes::Binary => return Err(Close::TakesBinary),
+            opcode::BINARY if self.takes == Takes::Text => return Err(Close::TakesText),
+            opcode::CONTINUATION | opcode::TEXT | opcode::BINARY => {}
             opcode::CLOSE | opcode::PING | opcode::PONG => {
                 if head.payload > MAX_CONTROL || !head.fin {
                     return Err(Close::Protocol("a control frame that is large or fragmented"));
@@ -176,12 +234,16 @@ impl Reader {
             }
             _ => {
                 self.message.extend(unmasked(payload, head.mask));
-                self.fragmented = !head.fin;
-                if self.fragmented {
+                let began = self.fragmented.take().unwrap_or(head.opcode);
+                if !head.fin {
+                    self.fragmented = Some(began);
                     return Ok(None);
                 }
-                let text = String::from_utf8(std::mem::take(&mut self.message)).map_err(|_| Close::BadText)?;
-                Ok(Some(Incoming::Text(text)))
+                let message = std::mem::take(&mut self.message);
+                if began == opcode::BINARY {
+                    return Ok(Some(Incoming::Binary(message)));
+                }
+                String::from_utf8(message).map(|text| Some(Incoming::Text(text))).map_err(|_| Close::BadText)
             }
         }
     }
@@ -264,7 +326,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8], step: usize) -> (Vec<Incoming>, Result<(), Close>) {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(Takes::Text);
         let mut seen = Vec::new();
         for part in bytes.chunks(step) {
             let result = reader.read(part, MAX, &mut |f| seen.push(f));
@@ -332,7 +394,7 @@ mod tests {
 
         #[test]
         fn garbage_never_panics_nor_piles_up(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20)) {
-            let mut reader = Reader::default();
+            let mut reader = Reader::new(Takes::Text);
             for part in parts {
                 if reader.read(&part, 1000, &mut |_| {}).is_err() {
                     break;

@@ -1,17 +1,26 @@
-//! The messages of `tidewire.v1.json`: what clients say, and our answers to one client.
-//! Frames that many clients get are made in `encode`.
+//! The messages of `tidewire.v1`: what clients say, and our answers to one client, as
+//! JSON. On a MessagePack socket the same messages are turned over at its edge. Frames
+//! that many clients get are made in `encode`.
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use model::Code;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{encode::frame::FrameEncoder, ingest::Receipt, ws::codec};
+use crate::{
+    encode::{
+        frame::FrameEncoder,
+        notation::{Json, Notation},
+    },
+    ingest::Receipt,
+};
 
-/// The subprotocol spoken here.
-pub const PROTOCOL: &str = "tidewire.v1.json";
+/// The subprotocol in JSON, which is spoken if none is asked for.
+pub const JSON: &str = "tidewire.v1.json";
+
+/// The subprotocol in MessagePack.
+pub const MESSAGE_PACK: &str = "tidewire.v1.msgpack";
 
 /// A client's own number for a subscription or a publish; given back in answers.
 pub type Ref = u64;
@@ -61,12 +70,14 @@ pub struct Refused {
     pub code: Code,
     /// Why, for a person.
     pub message: String,
+    /// When to come again, where that makes sense.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl Refused {
     /// A refusal.
     pub fn new(reference: Option<Ref>, code: Code, message: impl Into<String>) -> Self {
-        Self { reference, code, message: message.into() }
+        Self { reference, code, message: message.into(), retry_after_ms: None }
     }
 }
 
@@ -133,26 +144,30 @@ pub fn parse(text: &str) -> Result<Request<'_>, Refused> {
     }
 }
 
-fn json_frame(message: &impl Serialize) -> Bytes {
+fn json(message: &impl Serialize) -> Vec<u8> {
     // The messages below have text keys and plain values; they cannot fail.
-    codec::framed(|out| drop(serde_json::to_writer(out, message)))
+    serde_json::to_vec(message).unwrap_or_default()
 }
 
-/// `subscribed`: what comes, and the view that its frames will name.
-pub fn subscribed(reference: Ref, feed: &FrameEncoder) -> Bytes {
-    codec::framed(|out| {
-        out.extend_from_slice(b"{\"type\":\"subscribed\",\"ref\":");
-        out.extend_from_slice(itoa::Buffer::new().format(reference).as_bytes());
-        out.extend_from_slice(b",\"view\":");
-        out.extend_from_slice(feed.name().as_bytes());
-        out.push(b',');
-        feed.describe(out);
-        out.push(b'}');
-    })
+/// `subscribed`: what comes, and the view that its frames will name. `reference` is
+/// `None` where there is one subscription: on a stream of events.
+pub fn subscribed(reference: Option<Ref>, feed: &FrameEncoder) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(256);
+    let mut out = Json::new(&mut bytes);
+    out.map(5);
+    out.entry("type", "subscribed");
+    if let Some(reference) = reference {
+        out.key("ref");
+        out.integer(reference);
+    }
+    out.entry("view", feed.name());
+    feed.describe(&mut out);
+    out.end_map();
+    bytes
 }
 
 /// `published`: what became of a publish.
-pub fn published(reference: Ref, receipt: &Receipt) -> Bytes {
+pub fn published(reference: Ref, receipt: &Receipt) -> Vec<u8> {
     #[derive(Serialize)]
     struct Published<'a> {
         r#type: &'static str,
@@ -160,11 +175,11 @@ pub fn published(reference: Ref, receipt: &Receipt) -> Bytes {
         #[serde(flatten)]
         receipt: &'a Receipt,
     }
-    json_frame(&Published { r#type: "published", r#ref: reference, receipt })
+    json(&Published { r#type: "published", r#ref: reference, receipt })
 }
 
 /// `error`: a message was refused.
-pub fn error(refused: &Refused) -> Bytes {
+pub fn error(refused: &Refused) -> Vec<u8> {
     #[derive(Serialize)]
     struct Error<'a> {
         r#type: &'static str,
@@ -172,17 +187,20 @@ pub fn error(refused: &Refused) -> Bytes {
         r#ref: Option<Ref>,
         code: &'static str,
         message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     }
-    json_frame(&Error {
+    json(&Error {
         r#type: "error",
         r#ref: refused.reference,
         code: refused.code.as_str(),
         message: &refused.message,
+        retry_after_ms: refused.retry_after_ms,
     })
 }
 
 /// `closing`: the server stops; when to come again.
-pub fn closing(retry_after_ms: u64) -> Bytes {
+pub fn closing(retry_after_ms: u64) -> Vec<u8> {
     #[derive(Serialize)]
     struct Closing {
         r#type: &'static str,
@@ -190,7 +208,7 @@ pub fn closing(retry_after_ms: u64) -> Bytes {
         message: &'static str,
         retry_after_ms: u64,
     }
-    json_frame(&Closing {
+    json(&Closing {
         r#type: "closing",
         code: Code::Shutdown.as_str(),
         message: "the server is stopping; connect again and go on from your cursors",

@@ -175,7 +175,7 @@ async fn a_snapshot_has_its_cursor_as_tag_and_is_not_sent_twice() {
         response.json::<Value>().await.unwrap(),
         json!({"type": "snapshot", "view": "tagged", "key": ["k"], "columns": [
             {"name": "k", "type": "bigint"}, {"name": "value", "type": "double"}, {"name": "note", "type": "text"}],
-            "cursor": "9-64-1", "data": [[1], [1.5], ["a"]]})
+            "cursor": "9-64-1", "reset": false, "data": [[1], [1.5], ["a"]]})
     );
     // Ticks pass that do not change this feed: what the client has is still right.
     server.memory.put(1, 1, 1.0, "elsewhere");

@@ -7,3 +7,5 @@ mod slow;
 mod socket;
 mod storm;
 mod support;
+mod transports;
+mod ways;

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -15,8 +15,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use model::{Column, DataType, Edge, FeedKind, FeedSchema, KeptLetter, Letters, Offset, RowChanges, Schema, ViewId};
 use parking_lot::Mutex;
 use serve::backend::{
-    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, Status, StreamInfo,
-    StreamStatus, Unavailable,
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, RebuildError, Status,
+    StreamInfo, StreamStatus, Unavailable,
 };
 
 pub const EPOCH: u32 = 9;
@@ -54,6 +54,8 @@ pub struct Memory {
     pub ready: AtomicBool,
     /// The dead letters of every stream, the oldest first.
     pub letters: Mutex<Vec<KeptLetter>>,
+    /// How often each feed was read.
+    asked: Vec<AtomicUsize>,
 }
 
 fn schema(name: &str) -> FeedSchema {
@@ -106,6 +108,7 @@ impl Memory {
             failure: Mutex::default(),
             ready: AtomicBool::new(true),
             letters: Mutex::default(),
+            asked: feeds.iter().map(|_| AtomicUsize::new(0)).collect(),
         })
     }
 
@@ -146,6 +149,16 @@ impl Memory {
             }
         }
         rows
+    }
+
+    /// How often a feed was read.
+    pub fn asked(&self, feed: usize) -> usize {
+        self.asked[feed].load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody wants to hear of a feed.
+    pub fn follows(&self, feed: usize) -> bool {
+        self.state.lock().inboxes.iter().any(|i| i.cursors.lock().contains_key(&feed))
     }
 
     pub fn offset(&self) -> Offset {
@@ -208,6 +221,7 @@ impl Backend for Memory {
     }
 
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>> {
+        self.asked[feed].fetch_add(1, Ordering::Relaxed);
         let changes = self.state.lock().feeds[feed].changes_since(since);
         async { Ok(changes) }.boxed()
     }
@@ -227,6 +241,10 @@ impl Backend for Memory {
         async { Ok(found) }.boxed()
     }
 
+    fn rebuild(&self, _: usize) -> BoxFuture<'static, Result<(), RebuildError>> {
+        async { Err(RebuildError::Refused("a backend in memory has no past".to_owned())) }.boxed()
+    }
+
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {
         let mailbox = Arc::new(Mailbox { cursors: Mutex::default(), delivery: Mutex::default(), wake });
         self.state.lock().inboxes.push(Arc::clone(&mailbox));
@@ -239,7 +257,7 @@ impl Backend for Memory {
 
     fn status(&self) -> Status {
         let state = self.state.lock();
-        let feed = |f: &Feed| FeedStatus { rows: f.len() as u64, offset: f.last_change(), groups: 0 };
+        let feed = |f: &Feed| FeedStatus { rows: f.len() as u64, offset: f.last_change(), groups: 0, rebuilding: None };
         let stream = |_: &StreamInfo| StreamStatus { caught_up: true, ..StreamStatus::default() };
         Status { feeds: state.feeds.iter().map(feed).collect(), streams: self.streams.iter().map(stream).collect() }
     }

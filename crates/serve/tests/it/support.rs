@@ -70,8 +70,12 @@ pub async fn start(feeds: &[&str]) -> Server {
 }
 
 pub async fn start_with(feeds: &[&str], change: impl FnOnce(&mut Options)) -> Server {
+    start_over(Memory::new(feeds), change).await
+}
+
+/// Starts a server over a backend that may have served before.
+pub async fn start_over(memory: Arc<Memory>, change: impl FnOnce(&mut Options)) -> Server {
     let prometheus = prometheus();
-    let memory = Memory::new(feeds);
     let mut options = options();
     change(&mut options);
     let bound = serve::bind(options).await.unwrap();

@@ -141,10 +141,64 @@ fn a_changed_query_is_rebuilt_from_the_log() {
     .replace("avg(value) AS value", "sum(value) AS value");
     std::fs::write(dir.path().join("tidewire.yaml"), changed).expect("a file");
     server.restart();
-    let rows = wait_for(&server, "load", |rows| !rows.is_empty());
+    let rows = wait_for(&server, "load", |rows| count(rows, 2) == 100);
     assert_eq!(rows, [[json!("a"), json!(0), json!(100), json!(4950.0)]]);
-    let rows = wait_for(&server, "by_metric", |rows| !rows.is_empty());
+    let rows = wait_for(&server, "by_metric", |rows| count(rows, 1) == 100);
     assert_eq!(rows, [[json!("a"), json!(100), json!(99.0)]]);
+}
+
+#[test]
+fn a_rebuilt_feed_is_one_snapshot_and_counts_every_event_once() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(dir.path(), &stream(""));
+    let runtime = runtime();
+    let mut options = Options::new(server.url());
+    options.backoff.max = Duration::from_millis(300);
+    let http = Http::new(&options).expect("a good address");
+    let event = |i: i64| json!({"metric": format!("m{}", i % 7), "value": i, "ts": i * 100});
+    let mut feed = runtime.block_on(async {
+        let client = Client::connect(options).await.expect("it listens");
+        let mut feed = client.subscribe("load", None).await.expect("the feed exists");
+        for from in (0..20_000).step_by(1_000) {
+            post(&http, &(from..from + 1_000).map(event).collect::<Vec<_>>()).await;
+        }
+        until(&mut feed, |table| sum(table) == 20_000).await;
+        feed
+    });
+    // While events go on coming.
+    let posting = runtime.spawn(async move {
+        for from in (20_000..24_000).step_by(10) {
+            post(&http, &(from..from + 10).map(event).collect::<Vec<_>>()).await;
+        }
+    });
+    let rebuilt = tidewire(&["rebuild", "load", "--url", &server.url()]);
+    assert_eq!(rebuilt.code, Some(0), "{}", rebuilt.stderr);
+    assert!(rebuilt.stdout.starts_with("feed `load` is rebuilt: "), "{}", rebuilt.stdout);
+    let events = runtime.block_on(async {
+        posting.await.expect("all is posted");
+        until(&mut feed, |table| sum(table) == 24_000).await
+    });
+    let snapshots = events.iter().filter(|e| matches!(e, Event::Snapshot { .. })).count();
+    assert_eq!(snapshots, 1, "{events:?}");
+    assert_eq!(wait_for(&server, "load", |_| true).len(), feed.table().len());
+
+    // What was shown survives: a client goes on with a delta.
+    server.kill();
+    server.restart();
+    let http = Http::new(&Options::new(server.url())).expect("a good address");
+    runtime.block_on(async {
+        post(&http, &[event(24_000)]).await;
+        let events = until(&mut feed, |table| sum(table) == 24_001).await;
+        assert!(!events.iter().any(|e| matches!(e, Event::Snapshot { .. })), "no snapshot, a delta: {events:?}");
+    });
+    let refused = tidewire(&["rebuild", "nothing", "--url", &server.url()]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("there is no feed `nothing`"), "{}", refused.stderr);
+}
+
+/// The events that the table of the feed `load` has counted.
+fn sum(table: &client::Table) -> u64 {
+    table.rows().filter_map(|row| row[2].as_u64()).sum()
 }
 
 #[test]
