@@ -70,7 +70,7 @@ impl Http {
 
     /// Posts events to a stream and waits until the server says that they are kept.
     ///
-    /// Tries again after 429 and 503, and where the server could not be reached. With an
+    /// Tries again after 429, 503 and 507, and where the server could not be reached. With an
     /// idempotency key it also does so where a connection broke in the middle: all attempts
     /// carry the same key, so the events are kept once. Without one that is an error,
     /// [`Error::Unacknowledged`].
@@ -128,7 +128,11 @@ impl Http {
         // An attempt whose connection broke may still be under way at the server.
         let in_flight = answer.code.as_deref() == Some(model::Code::IdempotencyInFlight.as_str());
         let error = refused(status, answer);
-        if in_flight || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        let passes = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE
+        );
+        if in_flight || passes {
             return Err(Failure::Again { reason: error.to_string(), after: after.map(Duration::from_secs) });
         }
         Err(Failure::Final(error))
