@@ -109,6 +109,12 @@ pub(crate) static STREAM: Section = Section {
             "10GiB",
             "How many bytes of events stay in the log; whichever of this and `retention` is less.",
         ),
+        or(
+            "max_events_per_second",
+            Shape::Count { low: 1, high: 1_000_000_000 },
+            "10000000",
+            "Events that it takes a second, of all clients together.",
+        ),
     ],
     elsewhere: &[
         ("columns", "the columns of a stream stand under `schema:`"),
@@ -408,6 +414,18 @@ pub(crate) static LIMITS: Section = Section {
             Shape::Count { low: 1, high: 10_000_000 },
             "20000",
             "Open connections of one address.",
+        ),
+        or(
+            "max_requests_per_second",
+            Shape::Count { low: 1, high: 1_000_000_000 },
+            "100000",
+            "Requests a second in all.",
+        ),
+        or(
+            "max_requests_per_second_per_address",
+            Shape::Count { low: 1, high: 1_000_000_000 },
+            "100000",
+            "Requests a second of one address.",
         ),
         or("max_subscriptions", Shape::Count { low: 1, high: 100_000 }, "64", "Subscriptions of one socket."),
         or(

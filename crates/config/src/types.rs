@@ -82,6 +82,8 @@ pub struct Stream {
     pub retention: Duration,
     /// How many bytes of events stay in the log; `retention_bytes: 10GiB`.
     pub retention_bytes: u64,
+    /// Events that it takes a second from clients: `max_events_per_second: 10000000`.
+    pub max_events_per_second: usize,
 }
 
 /// A column of a stream.
@@ -285,6 +287,10 @@ pub struct Limits {
     pub max_connections: usize,
     /// Open connections of one address: `max_connections_per_address: 20000`.
     pub max_connections_per_address: usize,
+    /// Requests a second in all: `max_requests_per_second: 100000`.
+    pub max_requests_per_second: usize,
+    /// Requests a second of one address: `max_requests_per_second_per_address: 100000`.
+    pub max_requests_per_second_per_address: usize,
     /// Subscriptions of one socket: `max_subscriptions: 64`.
     pub max_subscriptions: usize,
     /// Bytes of one message from a WebSocket client: `max_message: 64KiB`.
@@ -315,6 +321,8 @@ impl Default for Limits {
         Self {
             max_connections: 20_000,
             max_connections_per_address: 20_000,
+            max_requests_per_second: 100_000,
+            max_requests_per_second_per_address: 100_000,
             max_subscriptions: 64,
             max_message: 64 << 10,
             max_body: 16 << 20,

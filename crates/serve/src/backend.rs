@@ -20,6 +20,8 @@ pub struct StreamInfo {
     pub event_time: Option<String>,
     /// Whether clients may send events: its source is `http`.
     pub writable: bool,
+    /// Events that it takes a second, of all clients together.
+    pub max_events_per_second: usize,
     /// Whether it is there without being written down: another's dead letters.
     pub implied: bool,
 }
@@ -82,6 +84,14 @@ pub enum AppendError {
     /// More is waiting than may be.
     #[error("more events are waiting than the server may hold")]
     Busy {
+        /// When to come again, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// More events a second than the stream takes: `max_events_per_second`.
+    #[error("stream `{stream}` takes no more events at the moment: its `max_events_per_second` is reached")]
+    TooFast {
+        /// The stream.
+        stream: String,
         /// When to come again, in milliseconds.
         retry_after_ms: u64,
     },

@@ -10,7 +10,10 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use sources::decode::{Decoded, Decoder, Format, Limits as DecodeLimits};
 
-use crate::backend::{Append, AppendError, Appended, Backend, IdempotencyKey};
+use crate::{
+    backend::{Append, AppendError, Appended, Backend, IdempotencyKey},
+    rates::{Rates, TooFast},
+};
 
 /// How many rejections an answer lists.
 const LISTED: usize = 100;
@@ -69,6 +72,7 @@ pub struct Prepared {
 pub struct Ingest {
     backend: Arc<dyn Backend>,
     limits: DecodeLimits,
+    rates: Arc<Rates>,
     /// Decoders that are not in use, by stream. They learn the order of keys, so a few
     /// are kept.
     idle: Vec<Mutex<Vec<Decoder>>>,
@@ -76,10 +80,10 @@ pub struct Ingest {
 
 impl Ingest {
     /// For the backend's streams.
-    pub fn new(backend: Arc<dyn Backend>, max_record: usize) -> Self {
+    pub fn new(backend: Arc<dyn Backend>, rates: Arc<Rates>, max_record: usize) -> Self {
         let idle = backend.streams().iter().map(|_| Mutex::default()).collect();
         let limits = DecodeLimits { max_record, max_depth: MAX_DEPTH, batch_rows: BATCH_ROWS };
-        Self { backend, limits, idle }
+        Self { backend, limits, rates, idle }
     }
 
     /// The stream of this name.
@@ -156,6 +160,13 @@ impl Ingest {
         key: Option<IdempotencyKey>,
         answer: Bytes,
     ) -> Result<Appended, AppendError> {
+        let Receipt { accepted, rejected_total, .. } = prepared.receipt;
+        self.rates.events(prepared.stream, accepted + rejected_total).map_err(|TooFast(wait)| {
+            AppendError::TooFast {
+                stream: self.backend.streams()[prepared.stream].name.clone(),
+                retry_after_ms: wait.as_millis() as u64 + 1,
+            }
+        })?;
         let dead: Vec<DeadLetter> = prepared.decoded.rejected.into_iter().map(|r| r.letter).collect();
         if prepared.decoded.batches.is_empty() && dead.is_empty() && key.is_none() {
             return Ok(Appended::Done);
@@ -223,6 +234,7 @@ pub struct Replayed {
 pub fn refusal(error: &AppendError) -> (Code, String, Option<u64>) {
     let (code, retry) = match error {
         AppendError::Busy { retry_after_ms } => (Code::Unavailable, Some(*retry_after_ms)),
+        AppendError::TooFast { retry_after_ms, .. } => (Code::LimitReached, Some(*retry_after_ms)),
         AppendError::DiskFull => (Code::DiskFull, None),
         AppendError::InFlight => (Code::IdempotencyInFlight, None),
         AppendError::Mismatch => (Code::IdempotencyMismatch, None),

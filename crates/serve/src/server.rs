@@ -274,7 +274,9 @@ impl Acceptor {
         let leaving = Arc::new(OnceLock::new());
         let service = {
             let leaving = Arc::clone(&leaving);
-            service_fn(move |request: hyper::Request<Incoming>| {
+            let address = guard.address();
+            service_fn(move |mut request: hyper::Request<Incoming>| {
+                request.extensions_mut().insert(address);
                 let head_only = request.method() == Method::HEAD;
                 let answering = router.clone().oneshot(request.map(axum::body::Body::new));
                 let leaving = Arc::clone(&leaving);

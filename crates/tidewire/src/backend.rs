@@ -36,6 +36,7 @@ impl EngineBackend {
                     columns: s.columns.clone(),
                     event_time: s.event_time.as_ref().map(|t| t.column.clone()),
                     writable: matches!(s.source, Source::Http),
+                    max_events_per_second: s.max_events_per_second,
                     implied: s.is_implied(),
                 })
                 .collect(),

@@ -61,6 +61,7 @@ pub(crate) fn of(streams: &[Stream]) -> Vec<Stream> {
         }),
         retention: stream.retention,
         retention_bytes: stream.retention_bytes,
+        max_events_per_second: stream.max_events_per_second,
     };
     streams.iter().enumerate().map(of).collect()
 }

@@ -44,6 +44,7 @@ pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option
     let source = source(reader, &fields, &columns);
     let retention = reader.duration(&fields, "retention");
     let retention_bytes = reader.size(&fields, "retention_bytes");
+    let max_events_per_second = super::server::count(reader, &fields, "max_events_per_second");
     Some(Stream {
         name: name.text.clone(),
         place: reader.place(name.spot),
@@ -52,6 +53,7 @@ pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option
         event_time,
         retention,
         retention_bytes,
+        max_events_per_second,
     })
 }
 

@@ -62,7 +62,7 @@ t.yaml:7:44: unknown key `columns` in the line panel
 t.yaml:1:11: unknown key `max_conections` in `limits`
   did you mean `max_connections`?
 t.yaml:1:30: unknown key `5` in `limits`
-  the keys here are `max_connections`, `max_connections_per_address`, `max_subscriptions`, `max_message`, `max_body`, `max_unpacked_body`, `max_record`, `max_header`, `header_timeout`, `body_timeout`, `ping_interval`, `max_pending`, `send_buffer`
+  the keys here are `max_connections`, `max_connections_per_address`, `max_requests_per_second`, `max_requests_per_second_per_address`, `max_subscriptions`, `max_message`, `max_body`, `max_unpacked_body`, `max_record`, `max_header`, `header_timeout`, `body_timeout`, `ping_interval`, `max_pending`, `send_buffer`
 ",
     );
 }
@@ -311,7 +311,7 @@ t.yaml:3:16: `source`: `type` is missing
   the types are `http`, `file`, `generator`
 t.yaml:3:28: `schema`: expected columns, found none
   write `value: double`
-t.yaml:4:4: stream `u`: expected a map of `source`, `schema`, `event_time`, `format`, `retention`, `retention_bytes`, found nothing
+t.yaml:4:4: stream `u`: expected a map of `source`, `schema`, `event_time`, `format`, `retention`, `retention_bytes`, `max_events_per_second`, found nothing
 t.yaml:6:6: feed `f`: `sql` is missing
   `sql:` the query
 t.yaml:8:6: dashboard `d`: `panels` is missing

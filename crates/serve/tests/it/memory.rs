@@ -75,6 +75,11 @@ impl Memory {
     /// With feeds of these names, a stream `events` that clients write to, a stream
     /// `file` that they do not, and a dashboard named after the first feed.
     pub fn new(feeds: &[&str]) -> Arc<Self> {
+        Self::with_rate(feeds, 1_000_000)
+    }
+
+    /// The same, and its streams take so many events a second.
+    pub fn with_rate(feeds: &[&str], max_events_per_second: usize) -> Arc<Self> {
         let options =
             || feed::Options { keep_ms: None, keep_by: KeepBy::Clock, keep_rows: None, max_tombstones: 10_000 };
         let stream = |name: &str, writable| StreamInfo {
@@ -82,6 +87,7 @@ impl Memory {
             columns: vec![column("k", DataType::BigInt), column("value", DataType::Double)],
             event_time: None,
             writable,
+            max_events_per_second,
             implied: false,
         };
         let info = |(i, name): (usize, &&str)| FeedInfo {
