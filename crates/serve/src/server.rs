@@ -4,7 +4,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -259,6 +259,7 @@ impl Acceptor {
     /// One connection, until it closes, becomes a WebSocket, or the server stops.
     fn converse(&self, stream: TcpStream, guard: Arc<ConnectionGuard>) -> impl Future<Output = ()> + use<> {
         let socket = Socket::new(stream, self.app.shared.limits.body_timeout);
+        let idle = socket.idle();
         let router = self.router.clone();
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&guard));
@@ -282,7 +283,7 @@ impl Acceptor {
                 connection.await
             };
             if let Err(error) = ended {
-                count_broken(metrics, &error);
+                count_broken(metrics, &error, idle.load(Ordering::Relaxed));
             }
             metrics.http_connections.decrement(1);
             drop(alive);
@@ -290,17 +291,17 @@ impl Acceptor {
     }
 }
 
-/// Counts what hyper refused by itself (INV-6). Other ends are no refusals: clients
-/// break off all the time.
-fn count_broken(metrics: &ServerMetrics, error: &hyper::Error) {
+/// Counts what hyper refused by itself (INV-6). Other ends are no refusals: clients break
+/// off all the time, and browsers keep connections open on which they ask nothing more.
+fn count_broken(metrics: &ServerMetrics, error: &hyper::Error, idle: bool) {
     if error.is_parse_too_large() {
         metrics.refuse(Code::TooLarge);
     } else if error.is_parse() {
         metrics.refuse(Code::BadRequest);
-    } else if error.is_timeout() {
+    } else if error.is_timeout() && !idle {
         metrics.refuse(Code::RequestTimeout);
     } else {
-        tracing::debug!(%error, "a connection broke off");
+        tracing::debug!(%error, idle, "a connection broke off");
     }
 }
 
