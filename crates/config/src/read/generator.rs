@@ -24,10 +24,11 @@ static KINDS: [(&str, &Section); 5] = [
     ("sequence", &keys::SEQUENCE),
 ];
 
+/// `columns` are the stream's, if they are known.
 pub(super) fn generator(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    columns: &[StreamColumn],
+    columns: Option<&[StreamColumn]>,
 ) -> Option<GeneratorSource> {
     let rate = reader.number(fields, "rate");
     if let (Some(rate), Some(node)) = (rate, fields.get("rate"))
@@ -38,13 +39,16 @@ pub(super) fn generator(
     let seed = reader.count(fields, "seed");
     let nodes: Vec<&Node> = fields.get("columns").into_iter().collect();
     let given = reader.named(&nodes, Naming::Identifier, "column");
+    let known = columns.is_some();
+    let columns = columns.unwrap_or_default();
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     for (key, node) in &given {
         if !names.contains(&key.text.as_str()) {
-            let hint = crate::nearest::advice(&key.text, "columns", &names);
-            let message = format!("`columns`: the stream has no column `{}`", clip(&key.text));
-            let spot = key.spot;
-            reader.problem(spot, message, hint);
+            if known {
+                let hint = crate::nearest::advice(&key.text, "columns", &names);
+                let message = format!("`columns`: the stream has no column `{}`", clip(&key.text));
+                reader.problem(key.spot, message, hint);
+            }
             // Its value is still worth checking.
             generated(reader, node, &key.text);
         }

@@ -26,6 +26,8 @@ const ADDING: [&str; 4] = ["limits", "streams", "feeds", "dashboards"];
 pub(crate) fn config(reader: &mut Reader<'_>, roots: &[Node], options: &Options) -> Config {
     let roots: Vec<&Node> = roots.iter().collect();
     let root = reader.merged(&roots, &keys::ROOT, "the configuration", &ADDING);
+    // What a panel or `listen:` asks for may stand under a misspelt key.
+    reader.whole &= !["feeds", "insecure"].iter().any(|key| root.misspelt(key));
 
     let streams: Vec<&Node> = root.all("streams").collect();
     let named = reader.named(&streams, Naming::Identifier, "stream");

@@ -36,12 +36,9 @@ const LATER: [&str; 14] = [
 pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option<Stream> {
     let label = format!("stream `{}`", clip(&name.text));
     let fields = reader.section(node, &keys::STREAM, &label)?;
-    let columns = match fields.get("schema") {
-        Some(node) => columns(reader, node),
-        None => Vec::new(),
-    };
-    let event_time = fields.get("event_time").and_then(|node| event_time(reader, node, &columns));
-    let source = source(reader, &fields, &columns);
+    let columns = fields.get("schema").and_then(|node| columns(reader, node));
+    let event_time = fields.get("event_time").and_then(|node| event_time(reader, node, columns.as_deref()));
+    let source = source(reader, &fields, columns.as_deref());
     let retention = reader.duration(&fields, "retention");
     let retention_bytes = reader.size(&fields, "retention_bytes");
     let max_events_per_second = super::server::count(reader, &fields, "max_events_per_second");
@@ -49,7 +46,7 @@ pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option
         name: name.text.clone(),
         place: reader.place(name.spot),
         source: source?,
-        columns,
+        columns: columns?,
         event_time,
         retention,
         retention_bytes,
@@ -57,13 +54,17 @@ pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option
     })
 }
 
-fn columns(reader: &mut Reader<'_>, node: &Node) -> Vec<StreamColumn> {
+/// `None` if there are none: what names a column is then right or wrong with what will be there.
+fn columns(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<StreamColumn>> {
     let entries = reader.named(&[node], Naming::Identifier, "column");
-    if entries.is_empty() && (node.is_null() || matches!(node.value, Value::Map(_))) {
-        reader.problem(node.spot, "`schema`: expected columns, found none", "write `value: double`".to_owned());
+    if entries.is_empty() {
+        if node.is_null() || matches!(node.value, Value::Map(_)) {
+            reader.problem(node.spot, "`schema`: expected columns, found none", "write `value: double`".to_owned());
+        }
+        return None;
     }
     // A wrong column stays in the list, as text, so that nothing else misses it.
-    entries.into_iter().map(|(name, node)| column(reader, name, node)).collect()
+    Some(entries.into_iter().map(|(name, node)| column(reader, name, node)).collect())
 }
 
 fn column(reader: &mut Reader<'_>, name: &Key, node: &Node) -> StreamColumn {
@@ -135,7 +136,7 @@ fn meant(name: &str) -> Option<String> {
     Some(known.to_owned())
 }
 
-fn event_time(reader: &mut Reader<'_>, node: &Node, columns: &[StreamColumn]) -> Option<EventTime> {
+fn event_time(reader: &mut Reader<'_>, node: &Node, columns: Option<&[StreamColumn]>) -> Option<EventTime> {
     if let Value::Scalar(scalar) = &node.value
         && !scalar.is_null()
     {
@@ -145,7 +146,7 @@ fn event_time(reader: &mut Reader<'_>, node: &Node, columns: &[StreamColumn]) ->
     }
     let fields = reader.section(node, &keys::EVENT_TIME, "`event_time`")?;
     let column = reader.identifier(&fields, "column");
-    if let (Some(name), Some(node)) = (&column, fields.get("column")) {
+    if let (Some(columns), Some(name), Some(node)) = (columns, &column, fields.get("column")) {
         check_time_column(reader, node, name, columns);
     }
     let max_lateness = reader.duration(&fields, "max_lateness");
@@ -172,7 +173,7 @@ fn check_time_column(reader: &mut Reader<'_>, node: &Node, name: &str, columns: 
     }
 }
 
-fn source(reader: &mut Reader<'_>, stream: &Fields<'_>, columns: &[StreamColumn]) -> Option<Source> {
+fn source(reader: &mut Reader<'_>, stream: &Fields<'_>, columns: Option<&[StreamColumn]>) -> Option<Source> {
     let node = stream.get("source")?;
     let kind = match &node.value {
         Value::Map(entries) => entries.iter().find(|(key, _)| key.text == "type").map(|(_, node)| node),

@@ -68,6 +68,63 @@ t.yaml:1:30: unknown key `5` in `limits`
 }
 
 #[test]
+fn a_misspelt_key_is_one_problem() {
+    check(
+        r"streams:
+  s:
+    source: { type: http }
+    shema: { a: text, ts: timestamp }
+    event_time: { colum: ts }
+  g:
+    source: { type: generator, rat: 5, columns: { v: { uniform: [0, 1] }, w: { uniform: [1] } } }
+    columns: { v: double }
+    event_time: { column: ts, max_lateness: soon }
+fedes:
+  f: { slq: SELECT 1 }
+dashboards:
+  d: { panels: [{ fed: f, type: table }, { feed: f, type: line, columns: [x, y] }] }
+listen: 0.0.0.0:80
+insecur: true
+",
+        r"
+t.yaml:4:5: unknown key `shema` in stream `s`
+  did you mean `schema`?
+t.yaml:5:19: unknown key `colum` in `event_time`
+  did you mean `column`?
+t.yaml:7:32: unknown key `rat` in the source
+  did you mean `rate`?
+t.yaml:7:89: `uniform`: expected a list of 2, found one of 1
+t.yaml:8:5: unknown key `columns` in stream `g`
+  the columns of a stream stand under `schema:`
+t.yaml:9:45: `max_lateness`: expected a duration such as `10s`, found `soon`
+  a whole number and one of the units `ms`, `s`, `m`, `h` and `d`
+t.yaml:10:1: unknown key `fedes` in the configuration
+  did you mean `feeds`?
+t.yaml:13:19: unknown key `fed` in the table panel
+  did you mean `feed`?
+t.yaml:13:65: unknown key `columns` in the line panel
+  a line panel names its columns under `x`, `y` and `series`
+t.yaml:15:1: unknown key `insecur` in the configuration
+  did you mean `insecure`?
+",
+    );
+    check(
+        r"feeds:
+  f: { query: SELECT 1 }
+  g: { banana: SELECT 1 }
+",
+        r"
+t.yaml:2:8: unknown key `query` in feed `f`
+  write `sql`
+t.yaml:3:6: feed `g`: `sql` is missing
+  `sql:` the query
+t.yaml:3:8: unknown key `banana` in feed `g`
+  the keys here are `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `idle_ttl`
+",
+    );
+}
+
+#[test]
 fn a_wrong_type() {
     check(
         r"listen: [a]

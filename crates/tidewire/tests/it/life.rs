@@ -1,11 +1,14 @@
 //! A server's life: events in and out, stops and starts, files, a changed query.
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     path::Path,
     time::{Duration, Instant},
 };
 
 use client::{Client, Event, Http, Options, Subscription};
+use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
 use super::server::{Server, lines, tidewire};
@@ -227,6 +230,36 @@ fn push_and_tail_are_the_two_ends_of_a_pipe() {
     assert!(nobody.stderr.contains("127.0.0.1:1"), "{}", nobody.stderr);
     let retimed = tidewire(&["push", "events", &csv, "--retime", "--url", &server.url()]);
     assert_eq!(retimed.code, Some(0), "{}", retimed.stderr);
+}
+
+#[test]
+fn a_connection_that_asks_nothing_more_is_no_timeout() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(dir.path(), &stream("limits: { header_timeout: 100ms }\n"));
+    // What the server answers until it closes, which it does by itself.
+    let say = |words: &str| {
+        let mut socket = TcpStream::connect(&server.address).expect("it listens");
+        socket.write_all(words.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("it closes");
+        answer
+    };
+    let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    say("");
+    assert!(say(request).contains(" 200 "));
+    say("GET /livez");
+    let http = reqwest::blocking::Client::new();
+    let timeouts = || {
+        let metrics = http.get(format!("{}/metrics", server.url())).send().and_then(Response::text).expect("metrics");
+        let line = metrics.lines().find(|l| l.starts_with("tidewire_requests_refused_total{code=\"request_timeout\"}"));
+        line.and_then(|l| l.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    };
+    let began = Instant::now();
+    while timeouts() == 0 {
+        assert!(began.elapsed() < PATIENCE, "half a head is a timeout");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(timeouts(), 1);
 }
 
 #[test]
