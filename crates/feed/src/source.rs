@@ -19,6 +19,21 @@ pub(crate) enum Cells<'a> {
     Text(&'a StringArray),
 }
 
+impl Cells<'_> {
+    /// A value of fixed width in 64 bits, equal if and only if the values are: a double by
+    /// its bits. 0 for a text.
+    #[inline]
+    pub(crate) fn word(&self, row: usize) -> u64 {
+        match self {
+            Self::I64(cells) => cells[row] as u64,
+            Self::I32(cells) => cells[row] as u64,
+            Self::F64(cells) => cells[row].to_bits(),
+            Self::Bool(cells) => cells.value(row).into(),
+            Self::Text(_) => 0,
+        }
+    }
+}
+
 /// A column of a record batch.
 pub(crate) struct Source<'a> {
     pub cells: Cells<'a>,
