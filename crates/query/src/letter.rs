@@ -1,7 +1,8 @@
 //! Rows that could not go on, as dead letters (INV-6).
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use datafusion::arrow::{
-    array::{Array, AsArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, RecordBatch},
     datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType},
     util::display::array_value_to_string,
 };
@@ -53,11 +54,20 @@ fn row_json(batch: &RecordBatch, row: usize) -> String {
             DataType::Timestamp(TimeUnit::Millisecond, None) => {
                 json.push_str(&array.as_primitive::<TimestampMillisecondType>().value(row).to_string());
             }
+            DataType::Binary => json.push_str(&quoted(&STANDARD.encode(array.as_binary::<i32>().value(row)))),
+            DataType::List(_) => json.push_str(&list(&array.as_list::<i32>().value(row))),
             _ => json.push_str(&quoted(&array_value_to_string(array, row).unwrap_or_default())),
         }
     }
     json.push('}');
     json
+}
+
+/// A list of texts.
+fn list(items: &ArrayRef) -> String {
+    let Some(items) = items.as_string_opt::<i32>() else { return "[]".to_owned() };
+    let items: Vec<String> = items.iter().map(|item| item.map_or_else(|| "null".to_owned(), quoted)).collect();
+    format!("[{}]", items.join(","))
 }
 
 fn quoted(text: &str) -> String {
@@ -68,7 +78,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+    use datafusion::arrow::array::{Float64Array, Int64Array, StringArray};
     use model::{Column, Schema};
 
     use super::*;

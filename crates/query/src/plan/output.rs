@@ -64,6 +64,15 @@ fn widened(from: &Arrow, json: bool) -> Option<DataType> {
         Arrow::Float16 | Arrow::Float32 | Arrow::Float64 => DataType::Double,
         Arrow::Boolean => DataType::Boolean,
         Arrow::Timestamp(..) => DataType::Timestamp,
+        Arrow::Date32 => DataType::Date,
+        &Arrow::Decimal128(precision, scale) => {
+            let scale = u8::try_from(scale).ok().filter(|scale| *scale <= precision)?;
+            DataType::Decimal { precision, scale }
+        }
+        Arrow::Binary | Arrow::LargeBinary | Arrow::BinaryView => DataType::Bytes,
+        Arrow::List(item) if matches!(item.data_type(), Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View) => {
+            DataType::TextList
+        }
         _ => return None,
     })
 }
@@ -72,9 +81,9 @@ fn widened(from: &Arrow, json: bool) -> Option<DataType> {
 fn instead(from: &Arrow) -> &'static str {
     match from {
         Arrow::Decimal32(..) | Arrow::Decimal64(..) | Arrow::Decimal128(..) | Arrow::Decimal256(..) => {
-            "write cast(… AS double)"
+            "write cast(… AS decimal(38, 6)), or another with at most 38 digits"
         }
-        Arrow::Date32 | Arrow::Date64 => "write cast(… AS timestamp)",
+        Arrow::Date64 => "write cast(… AS date)",
         Arrow::Interval(_) | Arrow::Duration(_) | Arrow::Time32(_) | Arrow::Time64(_) => {
             "write cast(… AS text), or extract a number with date_part('epoch', …)"
         }

@@ -261,8 +261,8 @@ impl Groups {
             let fresh = aggregate.update(&prepared.args[index], &locals.of_row, filter, total)?;
             let mut stored = Vec::new();
             for (start, slots) in locals.windows.iter().zip(&slots).filter(|(_, slots)| !slots.is_empty()) {
-                let columns = &self.panes[start].columns[columns.clone()];
-                stored.push(columns.iter().map(|c| c.gather(slots)).collect::<Result<Vec<_>, _>>()?);
+                let pane = &self.panes[start];
+                stored.push(columns.clone().map(|c| pane.columns.gather(c, slots)).collect::<Result<Vec<_>, _>>()?);
             }
             states.extend(if stored.is_empty() { fresh } else { aggregate.merge(&stored, &fresh, &positions)? });
             if states.len() != columns.end {
@@ -327,9 +327,7 @@ impl Groups {
                 slots.push(slot);
             }
             let rows: Vec<u32> = rows.iter().map(|group| merged.positions[*group as usize] as u32).collect();
-            for (column, cells) in pane.columns.iter_mut().zip(cells) {
-                column.scatter(&slots, cells, &rows);
-            }
+            pane.columns.scatter(&slots, cells, &rows);
             if query.emit == Emit::Changes {
                 self.pending.insert(*start);
             }

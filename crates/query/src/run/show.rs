@@ -162,7 +162,7 @@ impl Groups {
     fn state_column(&self, column: usize, runs: &[(i64, Vec<u32>)]) -> Result<ArrayRef> {
         let parts = runs
             .iter()
-            .filter_map(|(start, slots)| Some(self.panes.get(start)?.columns[column].gather(slots)))
+            .filter_map(|(start, slots)| Some(self.panes.get(start)?.columns.gather(column, slots)))
             .collect::<Result<Vec<_>, _>>()?;
         if let [one] = parts.as_slice() {
             return Ok(one.clone());

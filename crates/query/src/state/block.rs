@@ -10,7 +10,8 @@ use model::StateBlock;
 /// The version of the form of all blocks. State of another version is not read.
 pub(crate) const FORMAT: u8 = 1;
 
-const SUM: usize = 8;
+/// Bytes of the checksum behind the content.
+pub(crate) const SUM: usize = 8;
 
 /// What a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

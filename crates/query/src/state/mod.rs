@@ -3,8 +3,8 @@
 //! ```text
 //!                 keys (one table for all panes)            pane (one for each open window)
 //!   index: hash ─► key id                                   index: key id ─► slot
-//!   columns: one for each GROUP BY column                   key ids, flags
-//!   how many panes use it                                   columns: the states of aggregates
+//!   rows: the GROUP BY columns                              key ids, flags
+//!   how many panes use it                                   rows: the states of aggregates
 //! ```
 //!
 //! A tick touches the slots of the groups that its rows belong to, whatever else a pane
@@ -21,3 +21,4 @@ pub(crate) mod idle;
 pub(crate) mod index;
 pub(crate) mod keys;
 pub(crate) mod pane;
+mod rows;

@@ -4,9 +4,9 @@ use datafusion::arrow::datatypes::DataType;
 use model::StateBlock;
 
 use super::{
-    block::{self, Kind, Reader, StateError},
+    block::{self, Kind, Reader, SUM, StateError},
     chunked::{CHUNK, Chunked},
-    column::Column,
+    column::Columns,
     dirty::Dirty,
     idle::Idle,
     index::Index,
@@ -36,7 +36,7 @@ pub(crate) struct Pane {
     /// None without a window: then a slot is its key's id.
     slots: Option<Slots>,
     /// The states of all aggregates, one after the other.
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Columns,
     flags: Chunked<u8>,
     pub(crate) idle: Option<Idle>,
     len: u32,
@@ -57,7 +57,7 @@ impl Pane {
         Some(Self {
             start,
             slots: windowed.then(Slots::default),
-            columns: types.iter().map(Column::new).collect::<Option<_>>()?,
+            columns: Columns::new(types)?,
             flags: Chunked::default(),
             idle: (!windowed).then(Idle::default),
             len: 0,
@@ -94,9 +94,7 @@ impl Pane {
     /// Removes a group of a pane without a window, whose place among the idle is gone already.
     pub(crate) fn remove(&mut self, slot: u32) {
         *self.flags.at(slot) = 0;
-        for column in &mut self.columns {
-            column.forget(slot);
-        }
+        self.columns.forget(slot);
         self.dirty.mark(slot);
     }
 
@@ -160,6 +158,8 @@ impl Pane {
                 continue;
             }
             out.push(block::seal(id, |data| {
+                // Room for all of it: it is written once, and not moved.
+                data.reserve(CHUNK / 8 + live.len() * (1 + 4 + 8 + self.columns.encoded_bytes()) + SUM);
                 encode_slots(&live, data);
                 for slot in &live {
                     data.push(*self.flags.get(*slot));
@@ -174,9 +174,7 @@ impl Pane {
                         data.extend_from_slice(&idle.seen(*slot).to_le_bytes());
                     }
                 }
-                for column in &self.columns {
-                    column.encode(&live, data);
-                }
+                self.columns.encode(&live, data);
             }));
         }
         chunks.len() as u64
@@ -220,9 +218,7 @@ impl Pane {
                 seen.push((input.i64().ok_or(damaged.clone())?, *slot));
             }
         }
-        for column in &mut self.columns {
-            column.decode(&live, &mut input).ok_or(damaged.clone())?;
-        }
+        self.columns.decode(&live, &mut input).ok_or(damaged.clone())?;
         self.dirty.restored(chunk);
         if input.is_empty() { Ok(live.len() as u64) } else { Err(damaged) }
     }
@@ -230,7 +226,7 @@ impl Pane {
     /// Bytes on the heap, without texts.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.slots.as_ref().map_or(0, |s| s.ids.heap_bytes() + s.index.heap_bytes())
-            + self.columns.iter().map(Column::heap_bytes).sum::<usize>()
+            + self.columns.heap_bytes()
             + self.flags.heap_bytes()
             + self.idle.as_ref().map_or(0, Idle::heap_bytes)
             + self.pending.capacity() * size_of::<u32>()
