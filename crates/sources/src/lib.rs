@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - [`decode`]: bytes of JSON, NDJSON and CSV to record batches in a stream's schema
+//! - [`decode`]: bytes of JSON, NDJSON, CSV and MessagePack to record batches in a stream's schema
 //! - [`mod@unpack`]: `Content-Encoding`, bounded
 //! - [`row`]: a row of a batch as JSON, for dead letters
 //! - [`replay`]: what a source that can be read again promises

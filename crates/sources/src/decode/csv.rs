@@ -51,17 +51,21 @@ impl Default for Csv {
 }
 
 impl Csv {
-    pub fn set_header(&mut self, columns: &[Column], header: &[u8]) -> Result<(), HeaderError> {
-        self.header = Some(self.read_header(columns, header)?);
+    pub fn set_header(&mut self, columns: &[Column], max_fields: usize, header: &[u8]) -> Result<(), HeaderError> {
+        self.header = Some(self.read_header(columns, max_fields, header)?);
         Ok(())
     }
 
-    fn read_header(&mut self, columns: &[Column], header: &[u8]) -> Result<Header, HeaderError> {
+    fn read_header(&mut self, columns: &[Column], max_fields: usize, header: &[u8]) -> Result<Header, HeaderError> {
         let header = header.strip_prefix(BOM).unwrap_or(header);
         self.reader.reset();
         let Step::Record { fields, .. } = self.next(header, 0, true) else {
             return Err(HeaderError("expected a header line that names the fields, found none".to_owned()));
         };
+        if fields > max_fields {
+            let message = format!("the header line names {fields} fields; a record may have {max_fields}");
+            return Err(HeaderError(message));
+        }
         let mut names = Vec::with_capacity(fields);
         for field in 0..fields {
             let name = std::str::from_utf8(self.field(field));
@@ -147,7 +151,7 @@ impl Decoder {
         let header = match self.csv.header.clone() {
             Some(header) => header,
             // The first record of this input names its fields, and of this input alone.
-            None => match self.csv.read_header(&self.table.columns, bytes) {
+            None => match self.csv.read_header(&self.table.columns, self.limits.max_fields, bytes) {
                 Ok(header) => {
                     pos = self.csv.first_record_end(bytes, last).unwrap_or(bytes.len());
                     header
@@ -189,7 +193,7 @@ impl Decoder {
         for (column, field) in self.table.columns.iter_mut().zip(&header.of_column) {
             let text = field.map_or(Ok(""), |field| std::str::from_utf8(self.csv.field(field)));
             let result = match text {
-                Ok(text) => push_text(column, text),
+                Ok(text) => push_text(column, &self.limits, text),
                 Err(_) => Err(Fault::malformed("not valid UTF-8")),
             };
             if let Err(fault) = result {

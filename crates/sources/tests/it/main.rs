@@ -4,6 +4,8 @@ mod bad_input;
 mod csv;
 mod file;
 mod generator;
+mod limits;
+mod msgpack;
 mod oracle;
 mod types;
 
