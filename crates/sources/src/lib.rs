@@ -6,7 +6,7 @@
 //! - [`mod@unpack`]: `Content-Encoding`, bounded
 //! - [`row`]: a row of a batch as JSON, for dead letters
 //! - [`replay`]: what a source that can be read again promises
-//! - [`mod@file`]: NDJSON and CSV files, once or followed as they grow
+//! - [`mod@file`]: files of NDJSON, CSV and Parquet, once or followed as they grow
 //! - [`generator`]: seeded random events
 
 pub mod decode;

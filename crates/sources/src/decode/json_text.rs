@@ -14,10 +14,9 @@ pub(super) fn append(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Refused> {
     any(out, value, 0).map(|_| ())
 }
 
-/// Returns where the value ends.
-fn any(out: &mut Vec<u8>, value: &[u8], pos: usize) -> Result<usize, Refused> {
-    let (found, mut pos) = head(value, pos).map_err(|_| "a value that is cut off")?;
-    match found {
+/// Appends a value that holds no others.
+pub(super) fn append_scalar(out: &mut Vec<u8>, value: Head<'_>) -> Result<(), Refused> {
+    match value {
         Head::Nil => out.extend_from_slice(b"null"),
         Head::Boolean(true) => out.extend_from_slice(b"true"),
         Head::Boolean(false) => out.extend_from_slice(b"false"),
@@ -31,6 +30,15 @@ fn any(out: &mut Vec<u8>, value: &[u8], pos: usize) -> Result<usize, Refused> {
         Head::Text(text) => json(out, std::str::from_utf8(text).map_err(|_| "text that is not valid UTF-8")?)?,
         Head::Bytes(bytes) => json(out, &STANDARD.encode(bytes))?,
         Head::Extension(_) => return Err("an extension, which JSON does not have"),
+        Head::List(_) | Head::Map(_) => return Err("a value that holds others"),
+    }
+    Ok(())
+}
+
+/// Returns where the value ends.
+fn any(out: &mut Vec<u8>, value: &[u8], pos: usize) -> Result<usize, Refused> {
+    let (found, mut pos) = head(value, pos).map_err(|_| "a value that is cut off")?;
+    match found {
         Head::List(items) => {
             out.push(b'[');
             for item in 0..items {
@@ -56,6 +64,7 @@ fn any(out: &mut Vec<u8>, value: &[u8], pos: usize) -> Result<usize, Refused> {
             }
             out.push(b'}');
         }
+        scalar => append_scalar(out, scalar)?,
     }
     Ok(pos)
 }

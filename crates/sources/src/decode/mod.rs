@@ -7,6 +7,7 @@
 //! - `record`: one JSON record, the careful way, with a message for every fault
 //! - `scan`: one JSON record, the fast way, where it is as expected
 //! - `value`, `number`, `time`, `text`: what the column types take
+//! - `cells`: rows that come as typed values already
 //! - `pack`, `json_text`: the bytes of MessagePack, and what JSON they are
 //! - `columns`: the batch that is being filled
 //!
@@ -22,6 +23,7 @@
 //! ```
 
 mod body;
+mod cells;
 mod columns;
 mod csv;
 mod json_text;
@@ -46,7 +48,12 @@ use model::{DeadLetter, Reason, dead_letter::MAX_RAW};
 use self::{columns::Column, csv::Csv, msgpack::Pack, record::Fields, scan::Scan, value::Fault};
 
 pub use self::csv::HeaderError;
-pub(crate) use self::{text::char_boundary, time::date_text};
+pub(crate) use self::{
+    cells::Cell,
+    pack::Head,
+    text::char_boundary,
+    time::{checked as checked_millis, date_text},
+};
 
 /// How many refused records of one input are kept. A record can be two bytes short, and
 /// what is kept of it a hundred times that; more are counted, and said in one last letter.

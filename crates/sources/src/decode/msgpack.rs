@@ -140,6 +140,20 @@ impl Decoder {
 fn push_value(column: &mut Column, value: &[u8]) -> Result<(), Fault> {
     // The value was walked over before, so it has a head.
     let Ok((found, _)) = head(value, 0) else { return Err(Fault::malformed("it is cut off")) };
+    match (&mut column.values, found) {
+        (Values::Json(texts), found) if found != Head::Nil => {
+            json_text::append(&mut texts.bytes, value)
+                .map_err(|what| wrong_type(&column.from, DataType::Json, what))?;
+            texts.close();
+            Ok(())
+        }
+        (Values::TextList(lists), Head::List(items)) => push_items(&column.from, lists, value, items),
+        _ => push_scalar(column, found),
+    }
+}
+
+/// Appends a value that holds no others to its column.
+pub(super) fn push_scalar(column: &mut Column, found: Head<'_>) -> Result<(), Fault> {
     let Column { from, data_type, values, .. } = column;
     let (from, data_type) = (from.as_str(), *data_type);
     let wrong = || wrong_type(from, data_type, &described(found));
@@ -148,10 +162,6 @@ fn push_value(column: &mut Column, value: &[u8]) -> Result<(), Fault> {
     }
     match values {
         Values::Text(texts) => texts.push(text(from, found)?.ok_or_else(wrong)?.as_bytes()),
-        Values::Json(texts) => {
-            json_text::append(&mut texts.bytes, value).map_err(|what| wrong_type(from, DataType::Json, what))?;
-            texts.close();
-        }
         Values::BigInt(values) => {
             let value = match text(from, found)? {
                 Some(text) if is_integer_text(text) => exact_integer(text),
@@ -208,10 +218,7 @@ fn push_value(column: &mut Column, value: &[u8]) -> Result<(), Fault> {
                 texts.close();
             }
         }
-        Values::TextList(lists) => match found {
-            Head::List(items) => push_items(from, lists, value, items)?,
-            _ => return Err(wrong()),
-        },
+        Values::Json(_) | Values::TextList(_) => return Err(wrong()),
     }
     Ok(())
 }

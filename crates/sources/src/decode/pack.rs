@@ -7,7 +7,7 @@ const TIME: i8 = -1;
 
 /// One value, or the beginning of one that holds others.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Head<'a> {
+pub(crate) enum Head<'a> {
     Nil,
     Boolean(bool),
     Integer(i64),
@@ -198,7 +198,7 @@ mod tests {
     fn times_have_three_forms() {
         for (data, expected) in [
             (&[0xff, 0xff, 0xff, 0xff][..], Some(4_294_967_295_000)),
-            (&(999_999_999_u64 << 34 | 17).to_be_bytes(), Some(17_999)),
+            (&(999_999_999_u64 << 34 | 0x11).to_be_bytes(), Some(17_999)),
             (&[&500_000_u32.to_be_bytes()[..], &(-1_i64).to_be_bytes()].concat(), Some(-1000)),
             (&[&1_000_000_000_u32.to_be_bytes()[..], &0_i64.to_be_bytes()].concat(), None),
             (&[0; 5], None),
