@@ -128,10 +128,10 @@ pub enum Source {
     },
 }
 
-/// A file that is read once, or followed as it grows.
+/// A file that is read once, or followed as it grows; or the files of a pattern.
 #[derive(Debug, Clone)]
 pub struct FileSource {
-    /// The path, relative to the working directory.
+    /// The path, relative to the working directory; with `*`, `?` or `[` in it a pattern.
     pub path: PathBuf,
     /// How its records are written; by the name's ending unless said.
     pub format: FileFormat,
@@ -146,6 +146,8 @@ pub enum FileFormat {
     Ndjson,
     /// RFC 4180 with a header line.
     Csv,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// Seeded random data.

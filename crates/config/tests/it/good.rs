@@ -243,3 +243,18 @@ fn addresses() {
         assert_eq!(load(&format!("listen: {listen}\n")).is_err(), insecure, "{listen}");
     }
 }
+
+#[test]
+fn the_format_of_files_is_told_by_their_endings_packed_or_not() {
+    for (path, expected) in [
+        ("a.NDJSON", FileFormat::Ndjson),
+        ("a.jsonl.gz", FileFormat::Ndjson),
+        ("logs/*.csv.zst", FileFormat::Csv),
+        ("logs/**/[ab]?.parquet", FileFormat::Parquet),
+    ] {
+        let text = format!("streams: {{ s: {{ source: {{ type: file, path: '{path}' }}, schema: {{ a: text }} }} }}");
+        let config = load(&text).unwrap();
+        let Source::File(file) = &config.streams[0].source else { panic!("{config:?}") };
+        assert_eq!((file.format, file.path.to_str()), (expected, Some(path)));
+    }
+}
