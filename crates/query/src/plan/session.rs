@@ -11,7 +11,7 @@ use datafusion::{
     catalog::TableProvider,
     common::{Result, TableReference, internal_err},
     datasource::empty::EmptyTable,
-    execution::{SessionStateBuilder, context::SessionContext, session_state::SessionState},
+    execution::{FunctionRegistry, SessionStateBuilder, context::SessionContext, session_state::SessionState},
     logical_expr::LogicalPlan,
     optimizer::{
         OptimizerRule, eliminate_filter::EliminateFilter, optimize_projections::OptimizeProjections,
@@ -20,6 +20,8 @@ use datafusion::{
     prelude::SessionConfig,
     sql::{parser::Statement as DfStatement, sqlparser::ast::Statement},
 };
+
+use crate::grow::functions::functions;
 
 /// The major version of DataFusion. It decides what states look like.
 pub(crate) const DATAFUSION: &str = "55";
@@ -40,7 +42,13 @@ pub(crate) fn session() -> SessionState {
         Arc::new(PushDownFilter::new()),
         Arc::new(OptimizeProjections::new()),
     ];
-    SessionStateBuilder::new().with_config(config).with_default_features().with_optimizer_rules(rules).build()
+    let mut state =
+        SessionStateBuilder::new().with_config(config).with_default_features().with_optimizer_rules(rules).build();
+    for function in functions() {
+        // It only fails where functions cannot be registered at all.
+        let _ = state.register_udaf(function);
+    }
+    state
 }
 
 /// Plans a statement over one table, and optimises it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{ArrayRef, RecordBatch, TimestampMillisecondArray},
+        array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMillisecondArray},
         compute::{cast, concat_batches},
         datatypes::{Field, Schema as ArrowSchema},
     },
@@ -37,8 +37,12 @@ enum Rows {
 struct Case {
     feed: FeedDef,
     rows: Rows,
-    /// The condition of `delete_when`, as a column of the batch.
+    /// How wide its windows are.
     width: Option<i64>,
+    /// What the batch runs, where it is not the same SQL.
+    batch: Option<String>,
+    /// How far numbers may be apart, beside rounding.
+    error: f64,
 }
 
 /// Windows of ten seconds; `{}` stands for FROM.
@@ -48,16 +52,16 @@ fn tumble(sql: &str) -> Case {
 
 fn wide(sql: &str, interval: &str, width: i64) -> Case {
     let sql = sql.replace("{}", &format!("TUMBLE(events, ts, {interval})"));
-    Case { feed: feed(&sql), rows: Rows::Same, width: Some(width) }
+    Case { feed: feed(&sql), rows: Rows::Same, width: Some(width), batch: None, error: 0.0 }
 }
 
 fn grouped(sql: &str) -> Case {
-    Case { feed: feed(sql), rows: Rows::Same, width: None }
+    Case { feed: feed(sql), rows: Rows::Same, width: None, batch: None, error: 0.0 }
 }
 
 fn keyed(sql: &str, names: &[&str]) -> Case {
     let feed = FeedDef { key: Some(key(names)), ..feed(sql) };
-    Case { feed, rows: Rows::LastOfKey, width: None }
+    Case { feed, rows: Rows::LastOfKey, width: None, batch: None, error: 0.0 }
 }
 
 fn deleting(sql: &str, names: &[&str], when: &str) -> Case {
@@ -71,6 +75,28 @@ fn newest(sql: &str, names: &[&str]) -> Case {
     case.feed.key = Some(key(names));
     case.rows = Rows::NewestWindow;
     case
+}
+
+fn against(case: Case, batch: &str) -> Case {
+    Case { batch: Some(batch.to_owned()), ..case }
+}
+
+/// An estimate; the batch estimates in its own way.
+fn close(case: Case, error: f64) -> Case {
+    Case { error, ..case }
+}
+
+/// The most frequent value of a column, the smallest of equals.
+fn mode(column: &str) -> Case {
+    let counts = format!(
+        "SELECT h, window_start, {column}, count({column}) AS n FROM events GROUP BY h, window_start, {column}"
+    );
+    against(
+        tumble(&format!("SELECT h, window_start, mode({column}) AS m FROM {{}} GROUP BY h, window_start")),
+        &format!(
+            "SELECT h, window_start, first_value({column} ORDER BY n DESC, {column}) AS m FROM ({counts}) GROUP BY h, window_start"
+        ),
+    )
 }
 
 fn cases() -> Vec<Case> {
@@ -158,6 +184,63 @@ fn cases() -> Vec<Case> {
             "SELECT i / 2 AS half, bool_and(f) AS both, var_pop(v) AS vp FROM events WHERE i IS NOT NULL GROUP BY i / 2",
         ),
         upper_key,
+        // Aggregates whose state grows.
+        tumble(
+            "SELECT h, window_start, count(DISTINCT b) AS cb, count(DISTINCT k) AS ck, sum(DISTINCT b) AS sb, avg(DISTINCT v) AS av, sum(DISTINCT v) AS sv, count(*) AS n FROM {} GROUP BY h, window_start",
+        ),
+        grouped(
+            "SELECT h, count(DISTINCT f) AS cf, count(DISTINCT u) AS cu, sum(DISTINCT i) AS si, count(DISTINCT k) FILTER (WHERE v > 0) AS up, max(DISTINCT v) AS mv FROM events GROUP BY h",
+        ),
+        tumble(
+            "SELECT k, window_start, median(v) AS mv, median(b) AS mb, median(DISTINCT b) AS md, avg(v) AS a FROM {} GROUP BY k, window_start",
+        ),
+        grouped(
+            "SELECT k, median(i) FILTER (WHERE f) AS mi, percentile_cont(v, 0.3) AS p3, percentile_cont(0.9) WITHIN GROUP (ORDER BY b DESC) AS p1, quantile_cont(v, 0.99) AS p99, percentile_cont(v, 1.0) AS p100 FROM events GROUP BY k",
+        ),
+        tumble("SELECT h, window_start, string_agg(k, ', ') AS names, count(k) AS n FROM {} GROUP BY h, window_start"),
+        grouped(
+            "SELECT h, string_agg(k, '') FILTER (WHERE b > 0) AS names, string_agg(DISTINCT k, '|' ORDER BY k DESC) AS all FROM events GROUP BY h",
+        ),
+        tumble(
+            "SELECT h, window_start, string_agg(k, ',' ORDER BY k DESC, b) AS names FROM {} GROUP BY h, window_start",
+        ),
+        grouped(
+            "SELECT f, array_agg(b) AS bs, array_agg(v) FILTER (WHERE v > 0) AS vs, array_agg(k) AS ks FROM events GROUP BY f",
+        ),
+        tumble(
+            "SELECT f, window_start, array_agg(DISTINCT b ORDER BY b) AS bs, array_agg(k ORDER BY k, b) AS ks FROM {} GROUP BY f, window_start",
+        ),
+        grouped(
+            "SELECT h, array_agg(u) IGNORE NULLS AS us, array_agg(j) AS js, array_agg(f) AS fs, min(v) AS low FROM events GROUP BY h",
+        ),
+        // What DataFusion lacks is computed in another way.
+        against(
+            tumble(
+                "SELECT h, window_start, histogram(v, -5, 0, 2.5, 5) AS hv, histogram(i, 0) FILTER (WHERE f) AS hi, count(*) AS n FROM {} GROUP BY h, window_start",
+            ),
+            "SELECT h, window_start, concat('[', count(*) FILTER (WHERE v < -5), ',', count(*) FILTER (WHERE v >= -5 AND v < 0), ',', count(*) FILTER (WHERE v >= 0 AND v < 2.5), ',', count(*) FILTER (WHERE v >= 2.5 AND v < 5), ',', count(*) FILTER (WHERE v >= 5), ']') AS hv, concat('[', count(*) FILTER (WHERE f AND i < 0), ',', count(*) FILTER (WHERE f AND i >= 0), ']') AS hi, count(*) AS n FROM events GROUP BY h, window_start",
+        ),
+        mode("k"),
+        mode("b"),
+        mode("v"),
+        mode("u"),
+        mode("f"),
+        close(
+            tumble(
+                "SELECT h, window_start, approx_percentile_cont(v, 0.9) AS p, approx_median(b) AS m, approx_percentile_cont(0.25, 50) WITHIN GROUP (ORDER BY i) AS q, max(v) AS top FROM {} GROUP BY h, window_start",
+            ),
+            1.5,
+        ),
+        close(
+            grouped("SELECT f, approx_percentile_cont(v, 0.5) FILTER (WHERE v > 0) AS p FROM events GROUP BY f"),
+            1.5,
+        ),
+        close(
+            grouped(
+                "SELECT h, approx_distinct(b) AS nb, approx_distinct(k) AS nk, approx_distinct(v) AS nv FROM events GROUP BY h",
+            ),
+            1.0,
+        ),
         // (a) Rows.
         keyed("SELECT k, v, ts FROM events", &["k"]),
         keyed("SELECT v * 2 AS double, h, f, b FROM events WHERE b IS NOT NULL", &["h", "f"]),
@@ -294,7 +377,7 @@ fn check(runtime: &tokio::runtime::Runtime, case: &Case, run: &Run) -> Result<()
         prop_assert_eq!(driver.query.groups(), 0, "every window is closed");
     }
     let expected = runtime.block_on(expected(case, &concat_batches(log[0].schema_ref(), &log).unwrap()));
-    same(&driver.table, &expected)
+    same(&driver.table, &expected, case.error)
 }
 
 /// The same tick on the query that was never restarted and on the one that was: equal to the byte.
@@ -330,6 +413,7 @@ async fn expected(case: &Case, log: &RecordBatch) -> Table {
     let table = MemTable::try_new(table.schema(), vec![vec![table]]).unwrap();
     context.register_table("events", Arc::new(table)).unwrap();
     let sql = match case.feed.sql.split_once("TUMBLE(") {
+        _ if case.batch.is_some() => case.batch.clone().unwrap(),
         None => case.feed.sql.clone(),
         Some((before, after)) => format!("{before}events{}", after.split_once(')').unwrap().1),
     };
@@ -392,9 +476,27 @@ fn shaped(batch: &RecordBatch, output: &model::FeedSchema, seq: &mut i64) -> Rec
         }
         let found = batch.column_by_name(&column.name).or_else(|| by_text(batch, &column.name));
         let found = found.unwrap_or_else(|| panic!("{} in {:?}", column.name, batch.schema()));
-        columns.push(cast(found, &column.data_type.arrow()).unwrap());
+        columns.push(match found.as_list_opt::<i32>() {
+            Some(lists) => {
+                Arc::new(lists.iter().map(|list| list.map(|l| json(&l, &column.name))).collect::<StringArray>())
+            }
+            None => cast(found, &column.data_type.arrow()).unwrap(),
+        });
     }
     RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns).unwrap()
+}
+
+/// A list as json, as feeds have it.
+fn json(list: &ArrayRef, name: &str) -> String {
+    let element = |at: usize| match ScalarValue::try_from_array(list, at).unwrap() {
+        value if value.is_null() => "null".to_owned(),
+        ScalarValue::Utf8(Some(text)) if name == "js" => text,
+        ScalarValue::Utf8(Some(text)) => serde_json::to_string(&text).unwrap(),
+        ScalarValue::Float64(Some(number)) => serde_json::to_string(&number).unwrap(),
+        ScalarValue::TimestampMillisecond(Some(ms), _) => ms.to_string(),
+        other => other.to_string(),
+    };
+    format!("[{}]", (0..list.len()).map(element).collect::<Vec<_>>().join(","))
 }
 
 /// A column without an alias: DataFusion adds the table's name, a feed does not.
@@ -418,17 +520,16 @@ fn with_windows(log: &RecordBatch, width: i64) -> RecordBatch {
     RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns).unwrap()
 }
 
-use datafusion::arrow::array::Array;
-
-fn same(found: &Table, expected: &Table) -> Result<(), TestCaseError> {
+fn same(found: &Table, expected: &Table, error: f64) -> Result<(), TestCaseError> {
     let keys = |table: &Table| table.keys().cloned().collect::<Vec<_>>();
     prop_assert_eq!(keys(found), keys(expected));
     for (key, (row, _)) in found {
         for (a, b) in row.iter().zip(&expected[key].0) {
             let equal = match (a, b) {
                 (ScalarValue::Float64(Some(a)), ScalarValue::Float64(Some(b))) => {
-                    (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0) || (a.is_nan() && b.is_nan())
+                    (a - b).abs() <= error + 1e-9 * a.abs().max(b.abs()).max(1.0) || (a.is_nan() && b.is_nan())
                 }
+                (ScalarValue::Int64(Some(a)), ScalarValue::Int64(Some(b))) => a.abs_diff(*b) as f64 <= error,
                 (a, b) => a == b,
             };
             prop_assert!(equal, "{key:?}: found {row:?}, expected {:?}", expected[key].0);

@@ -22,6 +22,9 @@ fn feeds() -> Vec<FeedDef> {
         FeedDef { key: Some(key(&["k", "b"])), ..feed(window) },
         feed("SELECT b, last_value(h ORDER BY ts) AS h FROM events GROUP BY b"),
         feed("SELECT b FROM events"),
+        feed(
+            "SELECT k, count(*) AS n, count(DISTINCT b) AS d, median(b) AS m, mode(h) AS o, array_agg(b) AS l, string_agg(h, ',' ORDER BY b) AS s, approx_distinct(b) AS a, approx_percentile_cont(b, 0.9) AS p, histogram(b, 5) AS g FROM events GROUP BY k",
+        ),
     ]
 }
 

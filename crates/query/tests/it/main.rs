@@ -4,5 +4,6 @@ mod batch_equal;
 mod common;
 mod cost;
 mod damage;
+mod grow;
 mod refusals;
 mod ticks;
