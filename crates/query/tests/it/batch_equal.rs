@@ -194,13 +194,16 @@ fn cases() -> Vec<Case> {
         tumble(
             "SELECT k, window_start, median(v) AS mv, median(b) AS mb, median(DISTINCT b) AS md, avg(v) AS a FROM {} GROUP BY k, window_start",
         ),
-        grouped(
-            "SELECT k, median(i) FILTER (WHERE f) AS mi, percentile_cont(v, 0.3) AS p3, percentile_cont(0.9) WITHIN GROUP (ORDER BY b DESC) AS p1, quantile_cont(v, 0.99) AS p99, percentile_cont(v, 1.0) AS p100 FROM events GROUP BY k",
+        // DataFusion cuts the place between two values off after six digits.
+        close(
+            grouped(
+                "SELECT k, median(i) FILTER (WHERE f) AS mi, percentile_cont(v, 0.3) AS p3, percentile_cont(0.9) WITHIN GROUP (ORDER BY b DESC) AS p1, quantile_cont(v, 0.99) AS p99, percentile_cont(v, 1.0) AS p100 FROM events GROUP BY k",
+            ),
+            1e-4,
         ),
         tumble("SELECT h, window_start, string_agg(k, ', ') AS names, count(k) AS n FROM {} GROUP BY h, window_start"),
-        grouped(
-            "SELECT h, string_agg(k, '') FILTER (WHERE b > 0) AS names, string_agg(DISTINCT k, '|' ORDER BY k DESC) AS all FROM events GROUP BY h",
-        ),
+        grouped("SELECT h, string_agg(k, '') FILTER (WHERE b > 0) AS names FROM events GROUP BY h"),
+        grouped("SELECT h, string_agg(DISTINCT k, '|' ORDER BY k DESC) AS names FROM events GROUP BY h"),
         tumble(
             "SELECT h, window_start, string_agg(k, ',' ORDER BY k DESC, b) AS names FROM {} GROUP BY h, window_start",
         ),
@@ -237,7 +240,7 @@ fn cases() -> Vec<Case> {
         ),
         close(
             grouped(
-                "SELECT h, approx_distinct(b) AS nb, approx_distinct(k) AS nk, approx_distinct(v) AS nv FROM events GROUP BY h",
+                "SELECT h, approx_distinct(b) AS nb, approx_distinct(k) AS nk, approx_distinct(u) AS nu FROM events GROUP BY h",
             ),
             1.0,
         ),
