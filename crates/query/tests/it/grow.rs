@@ -1,6 +1,7 @@
 //! Aggregates whose state grows: how far, what is written of it, and how far estimates are off.
 
 use model::Reason;
+use proptest::prelude::*;
 use query::FeedDef;
 
 use crate::common::{Driver, Event, event, feed};
@@ -229,4 +230,65 @@ fn sums_of_distinct_numbers_do_not_wrap() {
     assert!(output.dead[0].message.contains("outside of what a bigint can hold"), "{}", output.dead[0].message);
     d.tick(1, &[event(4, "a", -6)], i64::MIN);
     assert_eq!(d.rows(), [format!("a {}", i64::MAX - 1)]);
+}
+
+/// Every growing aggregate, with one that counts every row that was taken.
+const ALL: &str = "SELECT k, count(*) AS n, array_agg(b) AS list, histogram(coalesce(v, 0), 0) AS h, \
+    count(DISTINCT b) AS d, sum(DISTINCT v) AS s, median(v) AS med, mode(h) AS mo, string_agg(h, ',' ORDER BY b DESC) AS o, \
+    string_agg(DISTINCT k, '') AS u, approx_percentile_cont(v, 0.7) AS p, approx_distinct(b) AS a";
+
+/// How many elements a list of numbers and nulls has.
+fn length(list: &str) -> usize {
+    serde_json::from_str::<Vec<serde_json::Value>>(list).unwrap().len()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// INV-2 at the limit: rows, dead letters and estimates of a query that was restored now and
+    /// then are those of one that never was; and a refused row is in no aggregate (INV-6).
+    #[test]
+    fn a_restored_query_goes_on_as_the_live_one(
+        ticks in prop::collection::vec((prop::collection::vec((0_u8..3, 0_i64..200, 0_usize..80), 1..120), any::<bool>(), any::<bool>()), 1..10),
+        window in any::<bool>(),
+    ) {
+        let from = if window { format!(", window_start FROM {TUMBLE} GROUP BY k, window_start") } else { " FROM events GROUP BY k".to_owned() };
+        let mut live = limited(&format!("{ALL}{from}"), 20_000);
+        let mut twin = limited(&format!("{ALL}{from}"), 20_000);
+        let (mut sent, mut refused) = (0, 0);
+        for (clock, (rows, checkpoint, restart)) in ticks.iter().enumerate() {
+            let events: Vec<Event> = rows
+                .iter()
+                .map(|(k, b, len)| Event { h: "h".repeat(*len), v: (b % 5 > 0).then_some((*b * 37 % 101) as f64), ..event(7, ["a", "b", "c"][*k as usize], *b) })
+                .collect();
+            let (output, again) = (live.tick(clock as i64, &events, i64::MIN), twin.tick(clock as i64, &events, i64::MIN));
+            sent += events.len();
+            refused += output.dead.len();
+            prop_assert_eq!(&output.dead, &again.dead);
+            prop_assert!(output.dead.iter().all(|letter| letter.reason == Reason::GroupTooLarge));
+            // None where every row was refused.
+            let rows = |output: query::Output| output.changes.map(|changes| changes.upserts);
+            prop_assert_eq!(rows(output), rows(again));
+            if *checkpoint {
+                live.checkpoint();
+            }
+            if *restart {
+                twin.checkpoint();
+                twin.query = twin.restored();
+            }
+        }
+        let mut counted = 0;
+        for (row, _) in live.table.values() {
+            let text = |name: &str| {
+                let at = live.plan.output().schema.index_of(name).unwrap();
+                row[at].to_string()
+            };
+            let n: usize = text("n").parse().unwrap();
+            counted += n;
+            prop_assert_eq!(length(&text("list")), n);
+            let buckets: Vec<usize> = serde_json::from_str(&text("h")).unwrap();
+            prop_assert_eq!(buckets.iter().sum::<usize>(), n);
+        }
+        prop_assert_eq!(counted + refused, sent);
+    }
 }
