@@ -121,13 +121,8 @@ impl Growing for Quantile {
     fn value(&self) -> Result<ScalarValue> {
         let Some((lower, _)) = self.low.last_key_value() else { return Ok(ScalarValue::Float64(None)) };
         let part = self.place().fract();
-        let lower = double(*lower);
-        let upper = match self.high.first_key_value() {
-            Some((upper, _)) if part > 0.0 => double(*upper),
-            _ => lower,
-        };
-        // Infinities have no difference.
-        let value = if lower == upper { lower } else { lower + (upper - lower) * part };
+        let upper = self.high.first_key_value().map(|(upper, _)| upper).filter(|upper| part > 0.0 && *upper != lower);
+        let value = double(*lower) + upper.map_or(0.0, |upper| (double(*upper) - double(*lower)) * part);
         Ok(ScalarValue::Float64(Some(value)))
     }
 

@@ -80,6 +80,8 @@ struct Merged {
     states: Vec<ArrayRef>,
     /// The row of each group.
     positions: Vec<usize>,
+    /// The growing states of groups that are new, by the group.
+    fresh: Vec<Option<Group>>,
 }
 
 impl Groups {
@@ -203,13 +205,12 @@ impl Groups {
                 }
             }
         }
-        let mut fresh = Vec::new();
         if !prepared.inputs.is_empty() {
             let grown = self.grow(query, prepared, &locals, &found);
             for row in &grown.too_large {
                 dead.push(too_large(query, batch, prepared.passed.origin(*row)));
             }
-            fresh = grown.fresh;
+            merged.fresh = grown.fresh;
             if let Some(kept) = prepared.without(&grown.refused)? {
                 // The other aggregates go on without the refused rows as well.
                 if kept.passed.batch.num_rows() == 0 {
@@ -217,12 +218,12 @@ impl Groups {
                 }
                 let before = locals;
                 (locals, found) = self.located(query, &kept, starts)?;
-                merged = self.merged(query, &kept, &locals, &found, counters)?;
-                fresh = moved(fresh, &before, &locals, &grown.refused);
+                let fresh = moved(merged.fresh, &before, &locals, &grown.refused);
+                merged = Merged { fresh, ..self.merged(query, &kept, &locals, &found, counters)? };
             }
         }
         let cells = merged.states.iter().map(Cells::of).collect::<Result<Vec<_>, _>>()?;
-        self.write(query, &locals, found, &merged, &cells, fresh, clock);
+        self.write(query, &locals, found, merged, &cells, clock);
         Ok(())
     }
 
@@ -304,7 +305,7 @@ impl Groups {
                 return internal_err!("a state of type {} where {expected} was planned", state.data_type());
             }
         }
-        Ok(Merged { states, positions })
+        Ok(Merged { states, positions, fresh: Vec::new() })
     }
 
     /// Writes the states into their slots; new groups get one.
@@ -313,9 +314,8 @@ impl Groups {
         query: &Grouped,
         locals: &Locals,
         mut found: Found,
-        merged: &Merged,
+        mut merged: Merged,
         cells: &[Cells],
-        mut fresh: Vec<Option<Group>>,
         clock: i64,
     ) {
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); locals.windows.len()];
@@ -345,7 +345,7 @@ impl Groups {
                     self.keys.hold(*id);
                     slot = pane.insert(*id);
                     self.live += 1;
-                    if let (Some(grown), Some(group)) = (&mut pane.grown, fresh.get_mut(*group as usize)) {
+                    if let (Some(grown), Some(group)) = (&mut pane.grown, merged.fresh.get_mut(*group as usize)) {
                         grown.put(slot, group.take().unwrap_or_else(|| Group::start(query.growths())));
                     }
                     if let Some(idle) = &mut pane.idle {

@@ -145,7 +145,9 @@ impl Grown {
                 block::seal(id, |data| {
                     let bits = groups.iter().fold(0_u16, |bits, (slot, _)| bits | 1 << (slot % SHARED));
                     data.extend_from_slice(&bits.to_le_bytes());
-                    groups.iter().for_each(|(_, group)| group.encode(data));
+                    for (_, group) in &groups {
+                        group.encode(data);
+                    }
                 })
             });
         }

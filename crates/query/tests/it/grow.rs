@@ -1,6 +1,6 @@
 //! Aggregates whose state grows: how far, what is written of it, and how far estimates are off.
 
-use model::Reason;
+use model::{DataType, Reason};
 use proptest::prelude::*;
 use query::FeedDef;
 
@@ -218,8 +218,7 @@ fn lists_and_histograms_are_json() {
         "SELECT k, array_agg(b) AS l, histogram(b, 1) AS h, mode(h) AS m, string_agg(h, ',') AS s FROM events GROUP BY k",
     ));
     let types: Vec<_> = d.plan.output().schema.columns.iter().map(|column| column.data_type).collect();
-    use model::DataType::{Json, Text};
-    assert_eq!(types, [Text, Json, Json, Text, Text]);
+    assert_eq!(types, [DataType::Text, DataType::Json, DataType::Json, DataType::Text, DataType::Text]);
 }
 
 #[test]

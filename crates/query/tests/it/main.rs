@@ -1,6 +1,7 @@
 //! What the crate promises, seen from outside.
 
 mod batch_equal;
+mod cases;
 mod common;
 mod cost;
 mod damage;
