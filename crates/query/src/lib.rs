@@ -15,6 +15,8 @@
 //! - [`plan`]: SQL to a [`Plan`], or every reason why not
 //!   - `plan/sql`, `plan/expressions`, `plan/window`, `plan/names`: what is refused in the
 //!     text, and where it stands
+//!   - `plan/growth`: aggregates whose state grows
+//!   - `plan/json`: `->`, `->>` and functions of json
 //!   - `plan/session`, `plan/split`: DataFusion, and its plan cut at the aggregate
 //!   - `plan/planner`, `plan/output`: the feed's columns and key, and the rest put together
 //! - `stage`, `aggregate`, `wide_sum`: what a plan is made of, ready to run

@@ -215,6 +215,9 @@ fn check_function(function: &Function, state: &SessionState, problems: &mut Vec<
                 ("tumble" | "hop" | "session" | "count_window", _) => {
                     "windows stand in FROM: FROM TUMBLE(…)".to_owned()
                 }
+                ("json_get", _) => {
+                    "write column -> 'field', or json_get_str, json_get_int, json_get_float or json_get_bool".to_owned()
+                }
                 (_, Some(near)) => format!("did you mean `{near}`?"),
                 (_, None) => "see the list of functions in the documentation".to_owned(),
             };

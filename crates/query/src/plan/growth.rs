@@ -10,13 +10,14 @@ use datafusion::{
     },
     common::ScalarValue,
     physical_expr::{
+        ScalarFunctionExpr,
         aggregate::AggregateFunctionExpr,
         expressions::{Column as ColumnExpr, Literal},
     },
 };
 use model::{Column, schema::is_json};
 
-use super::{output::widened, sql::Problem};
+use super::{json::makes_json, output::widened, sql::Problem};
 use crate::{
     grow::{Growth, Kind, ListRule, Sum},
     stage::Scalar,
@@ -129,8 +130,10 @@ fn list(
             .hint("leave DISTINCT or ORDER BY out"));
     }
     let (json, separator) = if name == "array_agg" {
-        // A json column that is only collected stays json.
-        let json = value.downcast_ref::<ColumnExpr>().is_some_and(|column| is_json(schema.field(column.index())));
+        // A json column that is only collected stays json, and so does a part of one.
+        let column = value.downcast_ref::<ColumnExpr>().is_some_and(|column| is_json(schema.field(column.index())));
+        let part = value.downcast_ref::<ScalarFunctionExpr>().is_some_and(|call| makes_json(call.fun().name()));
+        let json = column || part;
         let Some(element) = widened(of, json) else {
             return Err(Problem::new(format!("array_agg() of values of type {of}")).hint("write cast(… AS text)"));
         };

@@ -2,6 +2,7 @@
 
 mod expressions;
 mod growth;
+mod json;
 mod names;
 mod output;
 mod planner;

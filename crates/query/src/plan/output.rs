@@ -13,7 +13,7 @@ use datafusion::{
 };
 use model::{Column, DataType, FeedKind, FeedSchema, Schema, schema::is_json};
 
-use super::{names::suggest, split::physical, sql::Problem};
+use super::{json::makes_json, names::suggest, split::physical, sql::Problem};
 use crate::{
     define::Part,
     stage::{Scalar, project},
@@ -110,12 +110,13 @@ pub(crate) fn draft(schema: &DFSchema, json: &[bool], problems: &mut Vec<Problem
     drafts
 }
 
-/// Which of the stream's columns `exprs` are that are json, only selected.
+/// Which of `exprs` are json: the stream's json columns, only selected, and parts of them.
 pub(crate) fn json_columns(exprs: &[Expr], stream: &DFSchema) -> Vec<bool> {
     exprs
         .iter()
         .map(|expr| match expr {
             Expr::Column(column) => stream.maybe_index_of_column(column).is_some_and(|i| is_json(stream.field(i))),
+            Expr::ScalarFunction(call) => makes_json(call.func.name()),
             _ => false,
         })
         .collect()

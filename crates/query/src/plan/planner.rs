@@ -291,6 +291,7 @@ impl Planner<'_> {
                     Some(Expr::Column(c)) => {
                         input.maybe_index_of_column(&c).map_or_else(|| expr.clone(), |i| from_stream[i].clone())
                     }
+                    Some(call @ Expr::ScalarFunction(_)) => call,
                     _ => expr.clone(),
                 }
             })

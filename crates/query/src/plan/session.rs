@@ -9,7 +9,7 @@ use std::{
 
 use datafusion::{
     catalog::TableProvider,
-    common::{Result, TableReference, internal_err},
+    common::{Result, TableReference, config::Dialect, internal_err},
     datasource::empty::EmptyTable,
     execution::{FunctionRegistry, SessionStateBuilder, context::SessionContext, session_state::SessionState},
     logical_expr::LogicalPlan,
@@ -21,6 +21,7 @@ use datafusion::{
     sql::{parser::Statement as DfStatement, sqlparser::ast::Statement},
 };
 
+use super::json;
 use crate::grow::functions::functions;
 
 /// The major version of DataFusion. It decides what states look like.
@@ -34,6 +35,7 @@ pub(crate) fn session() -> SessionState {
     let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
+    options.sql_parser.dialect = Dialect::PostgreSQL;
     // Text is Utf8 in every batch; views would be cast back and forth.
     options.sql_parser.map_string_types_to_utf8view = false;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
@@ -48,6 +50,7 @@ pub(crate) fn session() -> SessionState {
         // It only fails where functions cannot be registered at all.
         let _ = state.register_udaf(function);
     }
+    let _ = json::register(&mut state);
     state
 }
 

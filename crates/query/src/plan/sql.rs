@@ -10,7 +10,7 @@ use datafusion::{
             Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned,
             Statement, TableFactor, Visit, Visitor,
         },
-        dialect::GenericDialect,
+        dialect::PostgreSqlDialect,
         parser::{Parser, ParserError},
         tokenizer::{Location, Span, Token, Tokenizer},
     },
@@ -102,7 +102,7 @@ pub(crate) fn parse(
     state: &SessionState,
     problems: &mut Vec<Problem>,
 ) -> Option<Parsed> {
-    let statements = Tokenizer::new(&GenericDialect {}, sql)
+    let statements = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(ParserError::from)
         .and_then(|tokens| {
@@ -110,7 +110,7 @@ pub(crate) fn parse(
             if words > MAX_TOKENS {
                 return Err(ParserError::RecursionLimitExceeded);
             }
-            Parser::new(&GenericDialect {})
+            Parser::new(&PostgreSqlDialect {})
                 .with_recursion_limit(MAX_NESTING)
                 .with_tokens_with_locations(tokens)
                 .parse_statements()

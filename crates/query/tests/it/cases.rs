@@ -224,6 +224,19 @@ pub fn cases() -> Vec<Case> {
             ),
             1.0,
         ),
+        // The json of an event is of its number `b`.
+        against(
+            grouped(
+                "SELECT j ->> 'b' AS jb, count(*) AS n, count(DISTINCT j -> 'b') AS d FROM events WHERE j ->> 'b' <> '2' OR b = 6 OR j IS NULL GROUP BY j ->> 'b'",
+            ),
+            "SELECT CASE WHEN b % 2 = 0 THEN cast(b % 4 AS varchar) END AS jb, count(*) AS n, count(DISTINCT CASE WHEN b % 2 = 0 THEN b % 4 END) AS d FROM events WHERE (b % 2 = 0 AND b % 4 <> 2) OR b = 6 OR b % 2 <> 0 OR b IS NULL GROUP BY jb",
+        ),
+        against(
+            tumble(
+                "SELECT h, window_start, sum(json_get_int(j, 'b')) AS s, avg(cast(j ->> 'b' AS double)) AS a FROM {} GROUP BY h, window_start",
+            ),
+            "SELECT h, window_start, sum(b % 4) FILTER (WHERE b % 2 = 0) AS s, avg(b % 4) FILTER (WHERE b % 2 = 0) AS a FROM events GROUP BY h, window_start",
+        ),
         // (a) Rows.
         keyed("SELECT k, v, ts FROM events", &["k"]),
         keyed("SELECT v * 2 AS double, h, f, b FROM events WHERE b IS NOT NULL", &["h", "f"]),

@@ -6,5 +6,6 @@ mod common;
 mod cost;
 mod damage;
 mod grow;
+mod json;
 mod refusals;
 mod ticks;

@@ -97,6 +97,8 @@ const REFUSALS: &[Refusal] = &[
     ("SELECT k, histogram(h, 1) FROM events GROUP BY k", "a number and its edges", "", None),
     ("SELECT k, histogram(v, 1, 1) FROM events GROUP BY k", "do not rise", "constants that rise", None),
     ("SELECT k, histogram(v, 1, b) FROM events GROUP BY k", "not a constant number", "constants that rise", None),
+    ("SELECT json_get(j, 'a') AS x FROM events", "no function `json_get`", "json_get_", Some((1, 8))),
+    ("SELECT b ->> 'a' AS x FROM events", "expected a string, got Int64", "", None),
     ("SELECT k, corr(v, b) FROM events GROUP BY k", "corr() is not here yet", "aggregates: count", Some((1, 11))),
     ("SELECT k, first_value(v) FROM events GROUP BY k", "depends on how events arrive", "first_value(v ORDER BY time_column)", Some((1, 11))),
     ("SELECT k, last_value(v) FROM events GROUP BY k", "depends on how events arrive", "last_value(v ORDER BY time_column)", Some((1, 11))),
