@@ -214,6 +214,7 @@ fn main() -> Outcome {
             emit: Emit::Changes,
             refresh_ms: 0,
             max_groups: u64::MAX,
+            max_group_state: 1 << 20,
             idle_ttl_ms: i64::MAX,
         };
         let plan = query::plan(&streams, &definition).map_err(|e| format!("{e:?}"))?;

@@ -333,6 +333,12 @@ pub(crate) static FEED: Section = Section {
             "How many groups the query may hold; the rows of one more are dead letters.",
         ),
         or(
+            "max_group_state",
+            Shape::Size { low: 64 * KIB, high: 64 * MIB },
+            "1MiB",
+            "How much the aggregates of one group may remember; a row that needs more is a dead letter.",
+        ),
+        or(
             "idle_ttl",
             Shape::Duration { low: MILLISECOND, high: CENTURY },
             "24h",

@@ -204,6 +204,8 @@ pub struct Feed {
     pub keep_rows: Option<u64>,
     /// How many groups the query may hold: `max_groups: 1000000`.
     pub max_groups: u64,
+    /// How many bytes the aggregates of one group may remember: `max_group_state: 1MiB`.
+    pub max_group_state: u64,
     /// A group without a window is dropped after this long without an event: `idle_ttl: 24h`.
     pub idle_ttl: Duration,
 }

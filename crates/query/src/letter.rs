@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use datafusion::arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
-    datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType},
+    datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType},
     util::display::array_value_to_string,
 };
 use model::{DeadLetter, RawFormat, Reason, dead_letter::MAX_RAW, schema::is_json};
@@ -37,30 +37,35 @@ fn row_json(batch: &RecordBatch, row: usize) -> String {
         }
         json.push_str(&quoted(field.name()));
         json.push(':');
-        match field.data_type() {
-            DataType::Utf8 if is_json(field) => json.push_str(array.as_string::<i32>().value(row)),
-            DataType::Utf8 => json.push_str(&quoted(array.as_string::<i32>().value(row))),
-            DataType::Int32 => json.push_str(&array.as_primitive::<Int32Type>().value(row).to_string()),
-            DataType::Int64 => {
-                let number = array.as_primitive::<Int64Type>().value(row);
-                let text = number.to_string();
-                json.push_str(&if number.unsigned_abs() > EXACT { quoted(&text) } else { text });
-            }
-            DataType::Float64 => {
-                let number = array.as_primitive::<Float64Type>().value(row);
-                json.push_str(&serde_json::to_string(&number).unwrap_or_else(|_| "null".to_owned()));
-            }
-            DataType::Boolean => json.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
-            DataType::Timestamp(TimeUnit::Millisecond, None) => {
-                json.push_str(&array.as_primitive::<TimestampMillisecondType>().value(row).to_string());
-            }
-            DataType::Binary => json.push_str(&quoted(&STANDARD.encode(array.as_binary::<i32>().value(row)))),
-            DataType::List(_) => json.push_str(&list(&array.as_list::<i32>().value(row))),
-            _ => json.push_str(&quoted(&array_value_to_string(array, row).unwrap_or_default())),
-        }
+        json_value(field, array, row, &mut json);
     }
     json.push('}');
     json
+}
+
+/// Appends a value that is not null as JSON.
+pub(crate) fn json_value(field: &Field, array: &ArrayRef, row: usize, json: &mut String) {
+    match field.data_type() {
+        DataType::Utf8 if is_json(field) => json.push_str(array.as_string::<i32>().value(row)),
+        DataType::Utf8 => json.push_str(&quoted(array.as_string::<i32>().value(row))),
+        DataType::Int32 => json.push_str(&array.as_primitive::<Int32Type>().value(row).to_string()),
+        DataType::Int64 => {
+            let number = array.as_primitive::<Int64Type>().value(row);
+            let text = number.to_string();
+            json.push_str(&if number.unsigned_abs() > EXACT { quoted(&text) } else { text });
+        }
+        DataType::Float64 => {
+            let number = array.as_primitive::<Float64Type>().value(row);
+            json.push_str(&serde_json::to_string(&number).unwrap_or_else(|_| "null".to_owned()));
+        }
+        DataType::Boolean => json.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+        DataType::Timestamp(TimeUnit::Millisecond, None) => {
+            json.push_str(&array.as_primitive::<TimestampMillisecondType>().value(row).to_string());
+        }
+        DataType::Binary => json.push_str(&quoted(&STANDARD.encode(array.as_binary::<i32>().value(row)))),
+        DataType::List(_) => json.push_str(&list(&array.as_list::<i32>().value(row))),
+        _ => json.push_str(&quoted(&array_value_to_string(array, row).unwrap_or_default())),
+    }
 }
 
 /// A list of texts.

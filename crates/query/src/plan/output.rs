@@ -13,7 +13,7 @@ use datafusion::{
 };
 use model::{Column, DataType, FeedKind, FeedSchema, Schema, schema::is_json};
 
-use super::{names::suggest, split::physical, sql::Problem};
+use super::{json::makes_json, names::suggest, split::physical, sql::Problem};
 use crate::{
     define::Part,
     stage::{Scalar, project},
@@ -55,7 +55,7 @@ pub(crate) struct Draft {
 }
 
 /// The type that a feed's column has for values of this type, where none is lost.
-fn widened(from: &Arrow, json: bool) -> Option<DataType> {
+pub(super) fn widened(from: &Arrow, json: bool) -> Option<DataType> {
     Some(match from {
         Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View if json => DataType::Json,
         Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View => DataType::Text,
@@ -119,12 +119,13 @@ pub(crate) fn draft(schema: &DFSchema, json: &[bool], problems: &mut Vec<Problem
     drafts
 }
 
-/// Which of the stream's columns `exprs` are that are json, only selected.
+/// Which of `exprs` are json: the stream's json columns, only selected, and parts of them.
 pub(crate) fn json_columns(exprs: &[Expr], stream: &DFSchema) -> Vec<bool> {
     exprs
         .iter()
         .map(|expr| match expr {
             Expr::Column(column) => stream.maybe_index_of_column(column).is_some_and(|i| is_json(stream.field(i))),
+            Expr::ScalarFunction(call) => makes_json(call.func.name()),
             _ => false,
         })
         .collect()

@@ -144,8 +144,13 @@ impl Groups {
         let mut columns = self.group_columns(query, picks)?;
         let all: Vec<usize> = (0..picks.len()).collect();
         let runs = runs(picks);
-        let mut first = 0;
+        let (mut first, mut growing) = (0, 0);
         for aggregate in &query.aggregates {
+            if aggregate.growth().is_some() {
+                columns.push(self.grown_values(growing, &aggregate.output, picks)?);
+                growing += 1;
+                continue;
+            }
             let states = first..first + aggregate.state.len();
             first = states.end;
             let states = states.map(|c| self.state_column(c, &runs)).collect::<Result<Vec<_>>>()?;
