@@ -2,7 +2,7 @@
 
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench soak
+.PHONY: help demo build test lint bench soak openapi
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -12,6 +12,7 @@ help:
 	@echo 'make test    everything that must hold before a change is taken'
 	@echo 'make lint    formats, lints and types alone'
 	@echo 'make soak    the crash tests with 500 kills'
+	@echo 'make openapi holds the program to its description with 500 examples a path'
 	@echo 'make bench   measurements, each beside a reference in the same run'
 
 demo:
@@ -39,6 +40,11 @@ lint:
 soak:
 	@scripts/need cargo cc python3
 	@scripts/test soak
+
+openapi:
+	@scripts/need cargo cc python3
+	cargo build -p tidewire
+	@scripts/openapi/run $(TARGET)/debug/tidewire 500
 
 bench:
 	@scripts/need cargo cc node npm python3

@@ -9,6 +9,7 @@ use model::{Code, DeadLetter, KeptLetter, RawFormat};
 use parking_lot::Mutex;
 use serde::Serialize;
 use sources::decode::{Decoded, Decoder, Format, Limits as DecodeLimits};
+use utoipa::ToSchema;
 
 use crate::{
     backend::{Append, AppendError, Appended, Backend, IdempotencyKey},
@@ -25,7 +26,7 @@ const IDLE: usize = 8;
 const INLINE_BYTES: usize = 128 << 10;
 
 /// One refused record of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rejected {
     /// Its number in the request, from 0.
     pub index: u64,
@@ -36,7 +37,7 @@ pub struct Rejected {
 }
 
 /// What became of a request's events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Receipt {
     /// How many are kept.
     pub accepted: u64,

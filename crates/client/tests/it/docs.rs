@@ -18,10 +18,15 @@ fn table(page: &str, header: &str) -> BTreeSet<Vec<String>> {
 #[test]
 fn the_protocol_page_lists_every_code() {
     let page = page("protocol.md");
-    let listed: BTreeSet<_> =
-        table(&page, "| code | status | when |").iter().map(|row| (row[1].clone(), row[2].clone())).collect();
+    let listed: BTreeSet<_> = table(&page, "| code | status | when | what to do |")
+        .iter()
+        .map(|row| (row[1].clone(), row[2].clone()))
+        .collect();
     let codes = Code::ALL.iter().map(|c| (c.as_str().to_owned(), c.status().to_string())).collect();
     assert_eq!(listed, codes);
+    for row in table(&page, "| code | status | when | what to do |") {
+        assert!(!row[3].is_empty() && !row[4].is_empty(), "{row:?} says nothing");
+    }
     let listed: BTreeSet<_> = table(&page, "| reason | when |").iter().map(|row| row[1].clone()).collect();
     assert_eq!(listed, Reason::ALL.iter().map(|r| r.as_str().to_owned()).collect());
 }

@@ -10,6 +10,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use model::{Code, Edge, KeptLetter, LetterId, Letters, Reason};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use utoipa::ToSchema;
 
 use crate::{
     http::{App, json},
@@ -18,7 +19,7 @@ use crate::{
 
 /// Letters of a page unless `limit` says otherwise, and at most.
 const PAGE: usize = 100;
-const MAX_PAGE: usize = 1_000;
+pub const MAX_PAGE: usize = 1_000;
 
 /// Letters that one replay looks at, at most; the answer says where to go on.
 const MAX_REPLAY: usize = 10_000;
@@ -47,25 +48,44 @@ fn letter_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Letter
     text.parse().map(Some).map_err(|()| D::Error::custom("expected the `id` of a dead letter"))
 }
 
-#[derive(Serialize)]
-struct Found<'a> {
+/// A page of dead letters.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetters)]
+pub struct Found<'a> {
     dead_letters: Vec<Shown<'a>>,
     /// The `before` of the next page, if there may be one.
+    #[schema(required)]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A record that was refused.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetter)]
 struct Shown<'a> {
+    /// Its place among those of the stream.
     id: String,
+    /// When it was refused, in milliseconds since 1970.
     at: i64,
+    /// Why.
+    #[schema(value_type = String)]
     reason: Reason,
+    /// The feed that refused it; null if the stream did.
+    #[schema(required)]
     feed: Option<&'a str>,
+    /// Why, for a person.
     message: &'a str,
+    /// How `raw` is to be read: `json`, `csv` (a header line, then the record) or `msgpack`.
+    #[schema(pattern = "^(json|csv|msgpack)$")]
     format: &'static str,
+    /// The record as it came, if that is text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     raw: Option<&'a str>,
+    /// The record as it came, if that is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     raw_base64: Option<String>,
+    /// Whether its end may be missing.
     cut: bool,
 }
 
@@ -106,19 +126,21 @@ pub async fn list(
 }
 
 /// What became of the letters that a replay looked at.
-#[derive(Debug, Default, Serialize)]
-struct Replayed {
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Replayed {
     /// They are events now.
     replayed: u64,
     /// They are refused as before.
     refused: u64,
     /// Why the first of these is.
+    #[schema(required)]
     first_refusal: Option<String>,
     /// A feed refused them after they had been accepted: the other feeds have counted them.
     counted: u64,
     /// They were kept in part only.
     cut: u64,
     /// The `after` of the next request, if there may be more.
+    #[schema(required)]
     next: Option<String>,
 }
 

@@ -9,35 +9,54 @@ use axum::{
 };
 use model::{Code, DataType, FeedKind, Offset};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     backend::{FeedInfo, FeedStatus, RebuildError},
-    http::{App, json},
+    http::{App, json, openapi::shapes::ColumnType},
     problem::Problem,
 };
 
-#[derive(Serialize)]
-struct Feeds<'a> {
+/// The feeds.
+#[derive(Serialize, ToSchema)]
+pub struct Feeds<'a> {
     feeds: Vec<Feed<'a>>,
 }
 
-#[derive(Serialize)]
+/// A feed.
+#[derive(Serialize, ToSchema)]
 struct Feed<'a> {
+    /// Its name in paths.
     name: &'a str,
+    /// Whether rows are replaced by their key (`upsert`) or only added (`append`).
+    #[schema(pattern = "^(upsert|append)$")]
     kind: &'static str,
+    /// The stream that it reads.
     stream: &'a str,
+    /// Its query.
     sql: &'a str,
+    /// The columns that name a row.
     key: Vec<&'a str>,
+    /// Its columns, those of the key first.
     columns: Vec<Column<'a>>,
+    /// Rows now.
     rows: u64,
+    /// Groups that its query holds.
     groups: u64,
+    /// The tick of its last change.
     offset: Offset,
+    /// How much of its past has been made anew, while that goes on.
+    #[schema(required, minimum = 0, maximum = 1)]
     rebuilding: Option<f64>,
 }
 
-#[derive(Serialize)]
+/// A column of a feed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FeedColumn)]
 struct Column<'a> {
+    /// Its name.
     name: &'a str,
+    #[schema(value_type = ColumnType)]
     r#type: DataType,
 }
 
@@ -85,7 +104,9 @@ pub async fn rebuild(State(app): State<Arc<App>>, Path(name): Path<String>) -> R
     Ok(response)
 }
 
-#[derive(Serialize)]
-struct Rebuilding<'a> {
+/// A feed that is being made anew.
+#[derive(Serialize, ToSchema)]
+pub struct Rebuilding<'a> {
+    /// Its name.
     feed: &'a str,
 }

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use model::Code;
+use percent_encoding::percent_decode_str;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{http::App, problem::Problem, rates::TooFast};
@@ -46,6 +47,14 @@ fn is_local(headers: &HeaderMap, cors: &[String]) -> bool {
     let name = without_port(host);
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| name.eq_ignore_ascii_case(local))
         || cors.iter().any(|origin| host_of(origin).is_some_and(|h| without_port(h).eq_ignore_ascii_case(name)))
+}
+
+/// Refuses a path that is no UTF-8: the names of streams, feeds and dashboards are.
+pub async fn check_path(request: Request, next: Next) -> Response {
+    if percent_decode_str(request.uri().path()).decode_utf8().is_ok() {
+        return next.run(request).await;
+    }
+    Problem::new(Code::BadRequest, "the path is no UTF-8 once its percent signs are read").into_response()
 }
 
 /// Refuses a page of another origin. Programs that are no browsers send no `Origin`.

@@ -6,6 +6,7 @@
 //! - [`feeds`], [`read`]: which feeds there are; reading one; [`accept`]: in which form
 //! - [`page`]: the dashboards and their page
 //! - [`ops`]: liveness, readiness, metrics
+//! - [`openapi`]: all of it, described for programs
 //! - [`guard`]: who may ask: `Host`, `Origin`, CORS
 
 mod accept;
@@ -13,6 +14,7 @@ mod body;
 mod dead_letters;
 mod feeds;
 pub mod guard;
+mod openapi;
 mod ops;
 mod page;
 mod read;
@@ -77,39 +79,63 @@ impl App {
 
 /// Every path of the server.
 pub fn router(app: &Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/streams", read(streams::list))
-        .route("/v1/streams/{stream}", write(streams::push))
-        .route("/v1/streams/{stream}/dead-letters", read(dead_letters::list))
-        .route("/v1/streams/{stream}/dead-letters/replay", write(dead_letters::replay))
-        .route("/v1/feeds", read(feeds::list))
-        .route("/v1/feeds/{feed}", read(read::read))
-        .route("/v1/feeds/{feed}/rebuild", write(feeds::rebuild))
-        .route("/v1/dashboards", read(page::list))
-        .route("/v1/dashboards/{dashboard}", read(page::describe))
-        .route("/v1/ws", read(handshake::open))
-        .route("/livez", read(ops::live))
-        .route("/readyz", read(ops::ready))
-        .route("/metrics", read(ops::metrics))
-        .route("/", read(page::index))
-        .route("/dashboard/{dashboard}", read(page::dashboard))
-        .route("/assets/{*path}", read(page::asset))
+    routes()
+        .router
         .fallback(page::other)
         .with_state(Arc::clone(app))
         .layer(guard::cors(&app.shared.cors))
+        .layer(middleware::from_fn(guard::check_path))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_host))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_rate))
         .layer(middleware::from_fn_with_state(Arc::clone(app), finish))
 }
 
-/// A path that is read.
-fn read<H: Handler<T, Arc<App>>, T: 'static>(handler: H) -> MethodRouter<Arc<App>> {
-    get(handler).fallback(async |method: Method, uri: Uri| not_allowed(&method, &uri, "GET and HEAD"))
+fn routes() -> Routes {
+    Routes::default()
+        .read("/v1/streams", streams::list)
+        .write("/v1/streams/{stream}", streams::push)
+        .read("/v1/streams/{stream}/dead-letters", dead_letters::list)
+        .write("/v1/streams/{stream}/dead-letters/replay", dead_letters::replay)
+        .read("/v1/feeds", feeds::list)
+        .read("/v1/feeds/{feed}", read::read)
+        .write("/v1/feeds/{feed}/rebuild", feeds::rebuild)
+        .read("/v1/dashboards", page::list)
+        .read("/v1/dashboards/{dashboard}", page::describe)
+        .read("/v1/ws", handshake::open)
+        .read("/livez", ops::live)
+        .read("/readyz", ops::ready)
+        .read("/metrics", ops::metrics)
+        .read("/openapi.json", openapi::get)
+        .read("/", page::index)
+        .read("/dashboard/{dashboard}", page::dashboard)
+        .read("/assets/{*path}", page::asset)
 }
 
-/// A path that is written to.
-fn write<H: Handler<T, Arc<App>>, T: 'static>(handler: H) -> MethodRouter<Arc<App>> {
-    post(handler).fallback(async |method: Method, uri: Uri| not_allowed(&method, &uri, "POST"))
+/// Paths with their methods, which the router alone would not tell: each is described.
+#[derive(Default)]
+struct Routes {
+    router: Router<Arc<App>>,
+    paths: Vec<(&'static str, Method)>,
+}
+
+impl Routes {
+    /// A path that is read.
+    fn read<H: Handler<T, Arc<App>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        let refuse = async |method: Method, uri: Uri| not_allowed(&method, &uri, "GET and HEAD");
+        self.route(path, Method::GET, get(handler).fallback(refuse))
+    }
+
+    /// A path that is written to.
+    fn write<H: Handler<T, Arc<App>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        let refuse = async |method: Method, uri: Uri| not_allowed(&method, &uri, "POST");
+        self.route(path, Method::POST, post(handler).fallback(refuse))
+    }
+
+    fn route(mut self, path: &'static str, method: Method, handler: MethodRouter<Arc<App>>) -> Self {
+        self.router = self.router.route(path, handler);
+        self.paths.push((path, method));
+        self
+    }
 }
 
 /// Another method than those that a path takes; the router lists them in `Allow`.

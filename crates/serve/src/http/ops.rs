@@ -21,7 +21,7 @@ pub async fn live() -> Response {
 /// `GET /readyz`: requests can be served.
 pub async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     if app.is_stopping() {
-        return Err(Problem::new(Code::Shutdown, "the server is stopping"));
+        return Err(Problem::new(Code::Shutdown, "the server is stopping").retry_after(1000));
     }
     match app.shared.backend.ready() {
         Ok(()) => Ok(([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-store")], "ready\n").into_response()),

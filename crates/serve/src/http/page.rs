@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use model::Code;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     http::{App, json},
@@ -30,14 +31,18 @@ struct Page;
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
-#[derive(Serialize)]
-struct Dashboards<'a> {
+/// The dashboards.
+#[derive(Serialize, ToSchema)]
+pub struct Dashboards<'a> {
     dashboards: Vec<Dashboard<'a>>,
 }
 
-#[derive(Serialize)]
+/// A dashboard.
+#[derive(Serialize, ToSchema)]
 struct Dashboard<'a> {
+    /// Its name in paths.
     name: &'a str,
+    /// Its title.
     title: &'a str,
 }
 
@@ -75,8 +80,8 @@ pub async fn dashboard(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = app.shared.dashboard(&name);
+    let packed = is_packed(&uri)?;
     if handshake::asks_for_websocket(&headers) {
-        let packed = is_packed(&uri)?;
         return known.map(|index| handshake::open_updates(&app, &headers, index, packed)).ok_or_else(|| unknown(&name));
     }
     let mut response = document(&headers);

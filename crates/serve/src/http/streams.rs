@@ -12,10 +12,11 @@ use http::{HeaderMap, StatusCode, header};
 use model::{Code, DataType};
 use serde::Serialize;
 use sources::decode::Format;
+use utoipa::ToSchema;
 
 use crate::{
     backend::{Appended, IdempotencyKey, StreamInfo, StreamStatus},
-    http::{App, body, json},
+    http::{App, body, json, openapi::shapes::ColumnType},
     ingest::Receipt,
     problem::{self, Problem},
 };
@@ -23,30 +24,51 @@ use crate::{
 /// The longest `Idempotency-Key`.
 const MAX_KEY: usize = 255;
 
-#[derive(Serialize)]
-struct Streams<'a> {
+/// The streams.
+#[derive(Serialize, ToSchema)]
+pub struct Streams<'a> {
     streams: Vec<Stream<'a>>,
 }
 
-#[derive(Serialize)]
+/// A stream.
+#[derive(Serialize, ToSchema)]
 struct Stream<'a> {
+    /// Its name in paths.
     name: &'a str,
+    /// Whether clients may send events.
     writable: bool,
+    /// The column of event time.
+    #[schema(required)]
     event_time: Option<&'a str>,
+    /// Its columns.
     columns: Vec<Column<'a>>,
+    /// Events accepted since the start.
     accepted: u64,
+    /// Records refused since the start.
     refused: u64,
+    /// Its watermark, in milliseconds since 1970.
+    #[schema(required)]
     watermark: Option<i64>,
+    /// Whether all that its source has was read.
     caught_up: bool,
+    /// Whether its source will yield nothing more.
     ended: bool,
+    /// Why its source cannot be read, if it cannot.
+    #[schema(required)]
     failure: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// A column of a stream.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StreamColumn)]
 struct Column<'a> {
+    /// Its name.
     name: &'a str,
+    /// The field of an event that it is read from.
     from: &'a str,
+    #[schema(value_type = ColumnType)]
     r#type: DataType,
+    /// Whether an event must have it.
     not_null: bool,
 }
 

@@ -1,13 +1,5 @@
 //! Why sockets are closed: every close code that this server sends (RFC 6455, 7.4).
-//!
-//! | code | name | when | come again? |
-//! | --- | --- | --- | --- |
-//! | 1000 | normal | the client closed | as it likes |
-//! | 1001 | shutdown | the server is stopping | yes, after `retry_after_ms` of `closing` |
-//! | 1002 | protocol | a frame that breaks RFC 6455 | not before the client is mended |
-//! | 1003 | unsupported | a binary message on a JSON socket, a text on a MessagePack one | not before the client is mended |
-//! | 1007 | bad text | a text that is not UTF-8 | not before the client is mended |
-//! | 1009 | too large | a message above `limits.max_message` | with smaller messages |
+//! `docs/protocol.md` says of each when it comes and what to do.
 //!
 //! A client that answers no ping is dropped without a close frame: nobody would read it.
 
@@ -54,5 +46,33 @@ impl Close {
             Self::BadText => "a text message was not UTF-8",
             Self::TooLarge => "a message was larger than limits.max_message",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Close::{self, BadText, Normal, Protocol, Shutdown, TakesBinary, TakesText, TooLarge};
+
+    #[test]
+    fn the_protocol_page_lists_every_close_code() {
+        let all = [Normal, Shutdown, Protocol("a frame"), TakesText, TakesBinary, BadText, TooLarge];
+        // A reason that is added does not compile until it stands above as well.
+        let place = |close: &Close| match close {
+            Normal => 0,
+            Shutdown => 1,
+            Protocol(_) => 2,
+            TakesText => 3,
+            TakesBinary => 4,
+            BadText => 5,
+            TooLarge => 6,
+        };
+        assert!(all.iter().enumerate().all(|(i, close)| place(close) == i));
+        let page = include_str!("../../../../docs/protocol.md");
+        let rows = page.lines().skip_while(|l| !l.starts_with("### Close codes")).skip(4);
+        let rows = rows.take_while(|l| l.starts_with('|'));
+        let listed: BTreeSet<u16> = rows.map(|l| l.split('|').nth(1).unwrap().trim().parse().unwrap()).collect();
+        assert_eq!(listed, all.iter().map(|c| c.code()).collect());
     }
 }

@@ -1,5 +1,7 @@
 //! The real server on a free port, with a table in memory behind it.
 
+mod abuse;
+mod described;
 mod http;
 mod limits;
 mod memory;
