@@ -18,7 +18,10 @@ use crate::{
 /// The encodings of a delta or snapshot, each made by the first who needs it (INV-7). An
 /// empty list costs next to nothing: most deltas are encoded in one way or none.
 #[derive(Default)]
-struct Encoded(Mutex<Vec<(u32, Arc<OnceLock<Arc<[Bytes]>>>)>>);
+struct Encoded(Mutex<Vec<(u32, Cell)>>);
+
+/// Where one encoding comes to be.
+type Cell = Arc<OnceLock<Arc<[Bytes]>>>;
 
 impl Encoded {
     fn get(&self, number: u32, make: impl FnOnce() -> Arc<[Bytes]>) -> Arc<[Bytes]> {
@@ -27,7 +30,7 @@ impl Encoded {
         let cell = match known.iter().find(|(n, _)| *n == number) {
             Some((_, cell)) => Arc::clone(cell),
             None => {
-                let cell = Arc::default();
+                let cell = Cell::default();
                 known.push((number, Arc::clone(&cell)));
                 cell
             }

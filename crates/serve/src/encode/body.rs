@@ -39,8 +39,7 @@ pub enum Representation {
 
 impl Representation {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Json, Self::MessagePack, Self::Ndjson, Self::Csv, Self::Arrow, Self::EventStream];
+    pub const ALL: [Self; 6] = [Self::Json, Self::MessagePack, Self::Ndjson, Self::Csv, Self::Arrow, Self::EventStream];
 
     /// What stands in `Content-Type`.
     pub const fn media_type(self) -> &'static str {

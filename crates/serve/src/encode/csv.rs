@@ -83,8 +83,11 @@ mod tests {
 
     #[test]
     fn values_are_written_as_documented() {
-        let columns =
-            vec![Column::new("a,b", DataType::Text), Column::new("x", DataType::Double), Column::new("t", DataType::Timestamp)];
+        let columns = vec![
+            Column::new("a,b", DataType::Text),
+            Column::new("x", DataType::Double),
+            Column::new("t", DataType::Timestamp),
+        ];
         let arrays: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from(vec![Some(""), None, Some("say \"hi\"")])),
             Arc::new(Float64Array::from(vec![Some(1.5), Some(f64::NAN), None])),

@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(rmp_serde::from_slice::<Vec<Option<i64>>>(&ints).unwrap(), [Some(i64::MIN), Some(i64::MAX), None]);
         let doubles = cells_of(DataType::Double, Arc::new(Float64Array::from(vec![f64::INFINITY, f64::NAN, -0.5])));
         let doubles: Vec<f64> = rmp_serde::from_slice(&doubles).unwrap();
-        assert!(doubles[0] == f64::INFINITY && doubles[1].is_nan() && doubles[2] == -0.5);
+        assert_eq!((doubles[0], doubles[1].is_nan(), doubles[2]), (f64::INFINITY, true, -0.5));
         let times = cells_of(DataType::Timestamp, Arc::new(TimestampMillisecondArray::from(vec![-1, 1 << 41])));
         assert_eq!(rmp_serde::from_slice::<Vec<i64>>(&times).unwrap(), [-1, 1 << 41]);
         let texts = vec![Some(r#"{"a":[1,null,"x"]}"#), Some("{broken"), Some("1 2"), None];

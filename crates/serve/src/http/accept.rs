@@ -27,7 +27,10 @@ pub fn representation(headers: &HeaderMap, deltas: bool) -> Result<Representatio
         let deltas = if deltas { " with `since`" } else { "" };
         let names: Vec<_> =
             Representation::ALL.iter().filter(|r| deltas.is_empty() || r.has_deltas()).map(|r| r.names()[0]).collect();
-        Problem::new(Code::NotAcceptable, format!("`Accept` takes none of what a feed{deltas} is had in: {}", names.join(", ")))
+        Problem::new(
+            Code::NotAcceptable,
+            format!("`Accept` takes none of what a feed{deltas} is had in: {}", names.join(", ")),
+        )
     })
 }
 

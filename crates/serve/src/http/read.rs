@@ -31,7 +31,7 @@ use crate::{
 const INLINE_ROWS: usize = 2048;
 
 /// A long poll waits at most so long; most proxies give up after a minute.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The cursor behind an answer. Forms that are only rows have no other place for it.
 const CURSOR: HeaderName = HeaderName::from_static("tidewire-cursor");
@@ -57,7 +57,8 @@ impl Parameters {
             match name.as_str() {
                 "since" => parameters.since = Some(cursor(value)?),
                 "wait" => {
-                    let wait = duration(value).ok_or_else(|| bad(format!("`wait` is a duration as in 25s, found `{shown}`")))?;
+                    let wait = duration(value)
+                        .ok_or_else(|| bad(format!("`wait` is a duration as in 25s, found `{shown}`")))?;
                     parameters.wait = Some(wait.min(MAX_WAIT));
                 }
                 "max_rate" => {
@@ -68,7 +69,9 @@ impl Parameters {
                 // An answer that ignores a condition would be a wrong one.
                 other => {
                     let name: String = other.chars().take(40).collect();
-                    let detail = format!("the parameter `{name}` is not served by this version: expected since, wait or max_rate");
+                    let detail = format!(
+                        "the parameter `{name}` is not served by this version: expected since, wait or max_rate"
+                    );
                     return Err(bad(detail));
                 }
             }

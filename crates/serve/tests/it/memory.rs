@@ -18,6 +18,7 @@ use serve::backend::{
     Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, Status, StreamInfo,
     StreamStatus, Unavailable,
 };
+use tokio::sync::watch;
 
 pub const EPOCH: u32 = 9;
 
@@ -52,6 +53,8 @@ pub struct Memory {
     /// What the next append fails with.
     pub failure: Mutex<Option<AppendError>>,
     pub ready: AtomicBool,
+    /// While true, nothing that is appended is acknowledged.
+    pub held: watch::Sender<bool>,
     /// How often each feed was read.
     asked: Vec<AtomicUsize>,
 }
@@ -73,6 +76,11 @@ impl Memory {
     /// With feeds of these names, a stream `events` that clients write to, a stream
     /// `file` that they do not, and a dashboard named after the first feed.
     pub fn new(feeds: &[&str]) -> Arc<Self> {
+        Self::with_panels(feeds, vec![])
+    }
+
+    /// The same, with panels on the dashboard.
+    pub fn with_panels(feeds: &[&str], panels: Vec<config::Panel>) -> Arc<Self> {
         let options =
             || feed::Options { keep_ms: None, keep_by: KeepBy::Clock, keep_rows: None, max_tombstones: 10_000 };
         let stream = |name: &str, writable| StreamInfo {
@@ -97,13 +105,14 @@ impl Memory {
                 name: feeds[0].to_owned(),
                 place: config::Place { file: "test.yaml".into(), line: 1, column: 1 },
                 title: "All".to_owned(),
-                panels: vec![],
+                panels,
             }],
             state: Arc::new(Mutex::new(state)),
             appends: Mutex::default(),
             keys: Mutex::default(),
             failure: Mutex::default(),
             ready: AtomicBool::new(true),
+            held: watch::Sender::new(false),
             asked: feeds.iter().map(|_| AtomicUsize::new(0)).collect(),
         })
     }
@@ -213,7 +222,12 @@ impl Backend for Memory {
                 Ok(Appended::Done)
             }
         };
-        async { answer }.boxed()
+        let mut held = self.held.subscribe();
+        async move {
+            held.wait_for(|held| !held).await.unwrap();
+            answer
+        }
+        .boxed()
     }
 
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>> {

@@ -120,7 +120,10 @@ async fn a_quiet_feed_moves_its_cursors_and_brings_no_rows() {
         server.memory.put(1, 1, 1.0, "elsewhere");
         match follower.step().await {
             Step::Frame(frame) => {
-                assert_eq!((&frame["type"], &frame["upsert"], &frame["delete"]), (&json!("delta"), &json!([]), &json!([])));
+                assert_eq!(
+                    (&frame["type"], &frame["upsert"], &frame["delete"]),
+                    (&json!("delta"), &json!([]), &json!([]))
+                );
                 assert_eq!(offset(&frame["cursor"]), 2, "{way:?}");
             }
             Step::Same => assert_eq!(way, Way::Poll),
