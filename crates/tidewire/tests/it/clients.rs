@@ -85,7 +85,8 @@ fn event(i: u64) -> Value {
 fn post(server: &Server, numbers: std::ops::Range<u64>) {
     let body = lines(&numbers.map(event).collect::<Vec<_>>());
     let client = reqwest::blocking::Client::new();
-    let post = client.post(format!("{}/v1/streams/events", server.url())).header("content-type", "application/x-ndjson");
+    let post =
+        client.post(format!("{}/v1/streams/events", server.url())).header("content-type", "application/x-ndjson");
     let answer = post.body(body).send().expect("an answer");
     assert!(answer.status().is_success(), "{answer:?}");
 }
