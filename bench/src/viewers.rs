@@ -23,6 +23,8 @@ pub struct Received {
     pub frames: AtomicU64,
     /// Their bytes, headers included.
     pub bytes: AtomicU64,
+    /// For each viewer the last number behind the mark in a small frame.
+    pub marks: Vec<AtomicU64>,
 }
 
 /// Viewers on a thread of their own; they leave when this is dropped.
@@ -36,15 +38,16 @@ pub struct Viewers {
 
 /// How a viewer watches.
 #[derive(Debug, Clone, Copy)]
-pub enum Way {
-    /// Over WebSocket, with this message first.
-    Socket(&'static str),
+pub enum Way<'a> {
+    /// Over WebSocket, with these messages first.
+    Socket(&'a [&'a str]),
     /// As server-sent events of this path.
-    Events(&'static str),
+    Events(&'a str),
 }
 
 /// One viewer: its socket and how far into a frame it is.
 struct Viewer {
+    number: usize,
     stream: TcpStream,
     ends: Ends,
 }
@@ -68,6 +71,9 @@ impl Ends {
     }
 }
 
+/// Frames up to this many bytes are looked into for the mark.
+const SMALL: u64 = 512;
+
 /// Counts the frames of a WebSocket.
 #[derive(Debug, Default)]
 struct Frames {
@@ -75,6 +81,11 @@ struct Frames {
     head: Vec<u8>,
     /// Bytes of the payload still to come.
     rest: u64,
+    is_small: bool,
+    /// The payload so far, if it is a small one.
+    small: Vec<u8>,
+    /// The last whole small payload.
+    last_small: Option<Vec<u8>>,
 }
 
 impl Frames {
@@ -84,9 +95,17 @@ impl Frames {
         while !bytes.is_empty() {
             if self.rest > 0 {
                 let skip = self.rest.min(bytes.len() as u64);
+                if self.is_small {
+                    self.small.extend_from_slice(&bytes[..skip as usize]);
+                }
                 bytes = &bytes[skip as usize..];
                 self.rest -= skip;
-                ended += u64::from(self.rest == 0);
+                if self.rest == 0 {
+                    ended += 1;
+                    if self.is_small {
+                        self.last_small = Some(std::mem::take(&mut self.small));
+                    }
+                }
                 continue;
             }
             self.head.push(bytes[0]);
@@ -101,6 +120,7 @@ impl Frames {
             };
             self.head.clear();
             self.rest = length;
+            self.is_small = length <= SMALL;
             ended += u64::from(length == 0);
         }
         ended
@@ -122,7 +142,15 @@ fn masked(text: &str) -> Vec<u8> {
     frame
 }
 
-/// Opens a WebSocket and sends one message, or asks for events.
+/// The number behind `mark`.
+fn behind(payload: &[u8], mark: &str) -> Option<u64> {
+    let text = std::str::from_utf8(payload).ok().filter(|_| !mark.is_empty())?;
+    let (_, rest) = text.split_once(mark)?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
+/// Opens a WebSocket and sends messages, or asks for events.
 fn open(address: SocketAddr, way: Way) -> Outcome<std::net::TcpStream> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
@@ -150,7 +178,8 @@ fn open(address: SocketAddr, way: Way) -> Outcome<std::net::TcpStream> {
     if ![b"HTTP/1.1 101", b"HTTP/1.0 200"].iter().any(|status| head.starts_with(*status)) {
         return Err(format!("the server answered: {}", String::from_utf8_lossy(&head)).into());
     }
-    if let Way::Socket(message) = way {
+    let messages = if let Way::Socket(messages) = way { messages } else { &[] };
+    for message in messages {
         stream.write_all(&masked(message))?;
     }
     stream.set_nonblocking(true)?;
@@ -160,6 +189,12 @@ fn open(address: SocketAddr, way: Way) -> Outcome<std::net::TcpStream> {
 impl Viewers {
     /// `count` viewers.
     pub fn open(address: SocketAddr, count: usize, way: Way) -> Outcome<Self> {
+        Self::marked(address, count, way, "")
+    }
+
+    /// The same; in small frames of a WebSocket the number behind the text `mark` is taken
+    /// note of.
+    pub fn marked(address: SocketAddr, count: usize, way: Way, mark: &'static str) -> Outcome<Self> {
         let mut poll = Poll::new()?;
         let mut viewers = Vec::with_capacity(count);
         for number in 0..count {
@@ -169,9 +204,11 @@ impl Viewers {
                 Way::Socket(_) => Ends::Frames(Frames::default()),
                 Way::Events(_) => Ends::Events(false),
             };
-            viewers.push(Viewer { stream, ends });
+            viewers.push(Viewer { number, stream, ends });
         }
-        let (received, stop) = (Arc::new(Received::default()), Arc::new(AtomicBool::new(false)));
+        let marks = (0..count).map(|_| AtomicU64::new(0)).collect();
+        let received = Received { marks, ..Received::default() };
+        let (received, stop) = (Arc::new(received), Arc::new(AtomicBool::new(false)));
         let (counts, stopped) = (received.clone(), stop.clone());
         let thread = thread::spawn(move || {
             let mut events = Events::with_capacity(1024);
@@ -181,7 +218,7 @@ impl Viewers {
                     continue;
                 }
                 for event in &events {
-                    viewers[event.token().0].read(&mut buffer, &counts);
+                    viewers[event.token().0].read(&mut buffer, &counts, mark);
                 }
             }
         });
@@ -204,13 +241,18 @@ impl Viewers {
 
 impl Viewer {
     /// Reads until the socket has no more, as edge-triggered readiness asks for.
-    fn read(&mut self, buffer: &mut [u8], counts: &Received) {
+    fn read(&mut self, buffer: &mut [u8], counts: &Received, mark: &str) {
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => return,
                 Ok(n) => {
                     counts.bytes.fetch_add(n as u64, Ordering::Relaxed);
                     counts.frames.fetch_add(self.ends.take(&buffer[..n]), Ordering::Relaxed);
+                    if let Ends::Frames(frames) = &mut self.ends
+                        && let Some(number) = frames.last_small.take().and_then(|payload| behind(&payload, mark))
+                    {
+                        counts.marks[self.number].store(number, Ordering::Relaxed);
+                    }
                     if n < buffer.len() {
                         // Most often all there is; a further frame is a further event.
                         return;

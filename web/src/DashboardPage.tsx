@@ -10,6 +10,7 @@ import {
 import { LinePanel } from "./chart/LinePanel.tsx";
 import { ConnectionLine, Header } from "./Header.tsx";
 import { createLive, type Live } from "./live.ts";
+import { fillRow } from "./panel/layout.ts";
 import { TablePanel } from "./table/TablePanel.tsx";
 
 /** `/dashboard/{name}`: its panels, live. */
@@ -55,7 +56,9 @@ export function DashboardPage(props: { name: string }) {
           {(it) => (
             <main class="grid">
               <h1 class="unseen">{it().title}</h1>
-              <For each={it().panels}>{(panel) => <Panel panel={panel} live={live} dashboard={it().name} />}</For>
+              <For each={fillRow(it().panels)}>
+                {(panel) => <Panel panel={panel} live={live} dashboard={it().name} />}
+              </For>
             </main>
           )}
         </Match>

@@ -29,6 +29,21 @@ export interface DashboardConfig extends DashboardName {
   readonly panels: readonly PanelConfig[];
 }
 
+/** A stream, as the page speaks of it. */
+export interface StreamInfo {
+  readonly name: string;
+  /** Whether clients may send events. */
+  readonly writable: boolean;
+  readonly columns: readonly StreamColumn[];
+}
+
+/** A column of a stream. */
+export interface StreamColumn {
+  /** The field's name in an event. */
+  readonly from: string;
+  readonly type: string;
+}
+
 /** The server answered, and said no: its problem document (RFC 9457). */
 export class Problem extends Error {
   override readonly name = "Problem";
@@ -50,6 +65,16 @@ export async function listDashboards(): Promise<readonly DashboardName[]> {
 /** One dashboard. */
 export const readDashboard = (name: string): Promise<DashboardConfig> =>
   read(`/v1/dashboards/${encodeURIComponent(name)}`);
+
+/** The stream that a feed reads. */
+export async function readStreamOf(feed: string): Promise<StreamInfo | undefined> {
+  const [{ feeds }, { streams }] = await Promise.all([
+    read<{ feeds: readonly { name: string; stream: string }[] }>("/v1/feeds"),
+    read<{ streams: readonly StreamInfo[] }>("/v1/streams"),
+  ]);
+  const name = feeds.find((one) => one.name === feed)?.stream;
+  return streams.find((stream) => stream.name === name);
+}
 
 /**
  * @throws {Problem} where the server says no.

@@ -118,6 +118,7 @@ const DASHBOARDS = [
       panel("All columns", "streams", "table", 4),
     ],
   },
+  { name: "alone", title: "Alone", panels: [panel("Load by site", "load", "line", 6, lines)] },
 ];
 
 const tickOf = (now) => Math.floor(now / TICK);
@@ -186,6 +187,13 @@ const server = createServer((request, response) => {
     const dashboard = DASHBOARDS.find((one) => one.name === name);
     if (dashboard !== undefined) return json(response, dashboard);
     return problem(response, 404, "unknown_dashboard", `There is no dashboard \`${name}\`.`);
+  }
+  if (path === "/v1/feeds") {
+    return json(response, { feeds: Object.keys(FEEDS).map((name) => ({ name, stream: "readings" })) });
+  }
+  if (path === "/v1/streams") {
+    const columns = [text("name"), double("value")].map((column) => ({ ...column, from: column.name }));
+    return json(response, { streams: [{ name: "readings", writable: true, columns }] });
   }
   if (path.startsWith("/v1/feeds/") && name in FEEDS) {
     const tick = tickOf(Date.now());

@@ -96,8 +96,8 @@ impl Publisher {
     }
 }
 
-const SOCKET: Way = Way::Socket(r#"{"op":"subscribe","ref":1,"feed":"latest"}"#);
-const EVENTS: Way = Way::Events("/v1/feeds/latest");
+const SOCKET: Way<'static> = Way::Socket(&[r#"{"op":"subscribe","ref":1,"feed":"latest"}"#]);
+const EVENTS: Way<'static> = Way::Events("/v1/feeds/latest");
 
 /// Posts at a rate while viewers watch.
 fn measure(

@@ -27,6 +27,11 @@ impl Address {
         Ok(Self { base })
     }
 
+    /// The address itself, for messages.
+    pub fn base(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// The address of a path, its segments encoded.
     pub fn path(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();

@@ -7,7 +7,7 @@ use reqwest::{
     StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::{Backoff, Error, Options, Table, address::Address, frame::Frame, frame::Rejected};
@@ -70,7 +70,7 @@ impl Http {
 
     /// Posts events to a stream and waits until the server says that they are kept.
     ///
-    /// Tries again after 429 and 503, and where the server could not be reached. With an
+    /// Tries again after 429, 503 and 507, and where the server could not be reached. With an
     /// idempotency key it also does so where a connection broke in the middle: all attempts
     /// carry the same key, so the events are kept once. Without one that is an error,
     /// [`Error::Unacknowledged`].
@@ -128,7 +128,11 @@ impl Http {
         // An attempt whose connection broke may still be under way at the server.
         let in_flight = answer.code.as_deref() == Some(model::Code::IdempotencyInFlight.as_str());
         let error = refused(status, answer);
-        if in_flight || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        let passes = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE
+        );
+        if in_flight || passes {
             return Err(Failure::Again { reason: error.to_string(), after: after.map(Duration::from_secs) });
         }
         Err(Failure::Final(error))
@@ -149,10 +153,52 @@ impl Http {
         Ok(streams)
     }
 
+    /// A page of a stream's dead letters, the newest first; those before the letter `before`.
+    /// One attempt.
+    pub async fn dead_letters(
+        &self,
+        stream: &str,
+        reason: Option<&str>,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<DeadLetters, Error> {
+        let limit = limit.to_string();
+        let query = [("reason", reason), ("before", before), ("limit", Some(&limit))];
+        let url = with_query(self.address.path(&["v1", "streams", stream, "dead-letters"]), &query);
+        let text = self.ask(self.client.get(url)).await?;
+        serde_json::from_str(&text).map_err(|_| not_ours(StatusCode::OK))
+    }
+
+    /// Has the server decode dead letters anew, from the letter `after` on. One attempt; what
+    /// it made events stays so.
+    pub async fn replay(&self, stream: &str, reason: Option<&str>, after: Option<&str>) -> Result<Replayed, Error> {
+        let path = self.address.path(&["v1", "streams", stream, "dead-letters", "replay"]);
+        let url = with_query(path, &[("reason", reason), ("after", after)]);
+        let text = self.ask(self.client.post(url)).await?;
+        serde_json::from_str(&text).map_err(|_| not_ours(StatusCode::OK))
+    }
+
+    /// Has the server make a feed anew from the log. Returns when that has begun.
+    pub async fn rebuild(&self, feed: &str) -> Result<(), Error> {
+        let url = self.address.path(&["v1", "feeds", feed, "rebuild"]);
+        self.ask(self.client.post(url)).await.map(drop)
+    }
+
+    /// The server's feeds. One attempt.
+    pub async fn feeds(&self) -> Result<Vec<Feed>, Error> {
+        let text = self.get(&["v1", "feeds"]).await?;
+        let Feeds { feeds } = serde_json::from_str(&text).map_err(|_| not_ours(StatusCode::OK))?;
+        Ok(feeds)
+    }
+
     async fn get(&self, path: &[&str]) -> Result<String, Error> {
-        let url = self.address.path(path);
-        let unreachable = |e: &reqwest::Error| Error::Unreachable { url: url.to_string(), reason: chain(e) };
-        let response = self.client.get(url.clone()).send().await.map_err(|e| unreachable(&e))?;
+        self.ask(self.client.get(self.address.path(path))).await
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<String, Error> {
+        let url = self.address.base().to_owned();
+        let unreachable = |e: &reqwest::Error| Error::Unreachable { url: url.clone(), reason: chain(e) };
+        let response = request.send().await.map_err(|e| unreachable(&e))?;
         let status = response.status();
         let text = response.text().await.map_err(|e| unreachable(&e))?;
         if status.is_success() {
@@ -166,6 +212,80 @@ impl Http {
 #[derive(Deserialize)]
 struct Streams {
     streams: Vec<Stream>,
+}
+
+fn with_query(mut url: reqwest::Url, parameters: &[(&str, Option<&str>)]) -> reqwest::Url {
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url
+}
+
+/// A page of dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DeadLetters {
+    /// The letters.
+    pub dead_letters: Vec<DeadLetter>,
+    /// The `before` of the next page, if there may be one.
+    pub next: Option<String>,
+}
+
+/// A refused record.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct DeadLetter {
+    /// Which one.
+    pub id: String,
+    /// When it was written, in milliseconds since 1970.
+    pub at: i64,
+    /// Why: the stable text.
+    pub reason: String,
+    /// The feed that refused it, if the stream did not.
+    pub feed: Option<String>,
+    /// Why, for a person.
+    pub message: String,
+    /// How it is written.
+    pub format: String,
+    /// The record, if it is text.
+    pub raw: Option<String>,
+    /// The record as base64, if it is not.
+    pub raw_base64: Option<String>,
+    /// Whether its end may be missing.
+    pub cut: bool,
+}
+
+/// What became of the dead letters that a replay looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+pub struct Replayed {
+    /// Events now.
+    pub replayed: u64,
+    /// Refused as before.
+    pub refused: u64,
+    /// Why the first of these is.
+    pub first_refusal: Option<String>,
+    /// Refused by a feed after they had been accepted: not to be sent again.
+    pub counted: u64,
+    /// Kept in part only.
+    pub cut: u64,
+    /// The `after` of the next request, if there may be more.
+    pub next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Feeds {
+    feeds: Vec<Feed>,
+}
+
+/// What the server says of a feed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Feed {
+    /// Its name.
+    pub name: String,
+    /// Its rows now.
+    pub rows: u64,
+    /// How much of its past has been made anew, from 0 to 1, while that goes on.
+    pub rebuilding: Option<f64>,
 }
 
 /// What the server says of a stream.

@@ -42,5 +42,5 @@ pub use backoff::Backoff;
 pub use client::{Client, Event, Options, Published, Subscription};
 pub use error::Error;
 pub use frame::{Column, Frame, Rejected, Row};
-pub use http::{Http, Posted, Stream, StreamColumn};
+pub use http::{DeadLetter, DeadLetters, Feed, Http, Posted, Replayed, Stream, StreamColumn};
 pub use table::Table;

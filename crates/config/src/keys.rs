@@ -109,6 +109,12 @@ pub(crate) static STREAM: Section = Section {
             "10GiB",
             "How many bytes of events stay in the log; whichever of this and `retention` is less.",
         ),
+        or(
+            "max_events_per_second",
+            Shape::Count { low: 1, high: 1_000_000_000 },
+            "10000000",
+            "Events that it takes a second, of all clients together.",
+        ),
     ],
     elsewhere: &[
         ("columns", "the columns of a stream stand under `schema:`"),
@@ -233,16 +239,20 @@ pub(crate) static SEQUENCE: Section = Section {
 };
 
 /// The names of the column types, in the order of the documentation.
-pub(crate) static TYPES: [&str; 7] = ["text", "bigint", "int", "double", "boolean", "timestamp", "json"];
+pub(crate) static TYPES: [&str; 11] =
+    ["text", "bigint", "int", "double", DECIMAL, "boolean", "timestamp", "date", "bytes", "text[]", "json"];
 
-static COLUMN_FORMS: [Shape; 2] = [Shape::Word(&TYPES), Shape::Section(&COLUMN)];
+/// How the type that has numbers in it is listed.
+pub(crate) const DECIMAL: &str = "decimal(p,s)";
+
+static COLUMN_FORMS: [Shape; 2] = [Shape::Type, Shape::Section(&COLUMN)];
 
 /// A column of a stream.
 pub(crate) static COLUMN: Section = Section {
     name: "column",
     about: "A column of a stream.",
     keys: &[
-        must("type", Shape::Word(&TYPES), "Its type."),
+        must("type", Shape::Type, "Its type."),
         may("from", Shape::Text, "The field's name in the record; the column's name unless said."),
         or("not_null", Shape::Flag, "false", "Whether a record without it is refused."),
     ],
@@ -405,6 +415,18 @@ pub(crate) static LIMITS: Section = Section {
             "20000",
             "Open connections of one address.",
         ),
+        or(
+            "max_requests_per_second",
+            Shape::Count { low: 1, high: 1_000_000_000 },
+            "100000",
+            "Requests a second in all.",
+        ),
+        or(
+            "max_requests_per_second_per_address",
+            Shape::Count { low: 1, high: 1_000_000_000 },
+            "100000",
+            "Requests a second of one address.",
+        ),
         or("max_subscriptions", Shape::Count { low: 1, high: 100_000 }, "64", "Subscriptions of one socket."),
         or(
             "max_message",
@@ -504,7 +526,8 @@ mod tests {
 
     #[test]
     fn the_types_are_those_of_the_model() {
-        assert_eq!(TYPES, model::DataType::ALL.map(model::DataType::name));
+        let names = model::DataType::ALL.map(model::DataType::name);
+        assert_eq!(TYPES.map(|name| if name == DECIMAL { "decimal" } else { name }), names);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) struct File {
 pub(crate) struct Reader<'e> {
     files: &'e [File],
     env: &'e dyn Fn(&str) -> Option<String>,
-    /// Whether every file could be read; where not, what seems to be missing may be in another.
+    /// Whether every file and section could be read; where not, what seems to be missing may be there.
     pub whole: bool,
     pub problems: Vec<Problem>,
 }
@@ -41,6 +41,8 @@ pub(crate) struct Filled {
 pub(crate) struct Fields<'n> {
     section: &'static Section,
     given: Vec<(&'n Key, &'n Node)>,
+    /// Keys that were meant by unknown ones. That they are missing says nothing more.
+    meant: Vec<&'static str>,
     /// Where the section begins.
     pub spot: Spot,
 }
@@ -54,6 +56,11 @@ impl<'n> Fields<'n> {
     /// The values of a key that add up over files.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &'n Node> {
         self.given.iter().filter(move |(key, _)| key.text == name).map(|(_, node)| *node)
+    }
+
+    /// Whether a key is not given because it was misspelt.
+    pub fn misspelt(&self, name: &str) -> bool {
+        self.meant.contains(&name) && self.get(name).is_none()
     }
 
     /// What the table of keys says of one.
@@ -147,8 +154,7 @@ impl<'e> Reader<'e> {
         adding: &[&str],
     ) -> Fields<'n> {
         let spot = nodes.first().map_or(Spot { file: 0, line: 1, column: 1 }, |n| n.spot);
-        let mut fields = Fields { section, given: Vec::new(), spot };
-        let mut meant: Vec<&str> = Vec::new();
+        let mut fields = Fields { section, given: Vec::new(), meant: Vec::new(), spot };
         let names: Vec<&'static str> = section.keys.iter().map(|key| key.name).collect();
         for node in nodes {
             let Value::Map(entries) = &node.value else {
@@ -160,7 +166,7 @@ impl<'e> Reader<'e> {
             };
             for (key, value) in entries {
                 if !names.contains(&key.text.as_str()) {
-                    meant.extend(self.unknown(key, section, label, &names));
+                    fields.meant.extend(self.unknown(key, section, label, &names));
                 } else if let Some(first) = first_of(&fields, key, adding) {
                     let first = self.place(first);
                     self.problem(key.spot, format!("`{}` is given twice; first at {first}", key.text), None);
@@ -170,8 +176,7 @@ impl<'e> Reader<'e> {
             }
         }
         for key in section.keys.iter().filter(|key| key.absent == Absent::Refused) {
-            // A misspelt key has been said; that the right one is missing says nothing more.
-            if fields.get(key.name).is_none() && !meant.contains(&key.name) {
+            if fields.get(key.name).is_none() && !fields.misspelt(key.name) {
                 let about = key.about.trim_end_matches('.');
                 self.problem(
                     spot,
@@ -183,21 +188,22 @@ impl<'e> Reader<'e> {
         fields
     }
 
-    /// Reports an unknown key and says which one was meant, if that can be told.
+    /// Reports an unknown key and says which ones its hint names in its place.
     fn unknown(
         &mut self,
         key: &Key,
         section: &'static Section,
         label: &str,
         names: &[&'static str],
-    ) -> Option<&'static str> {
+    ) -> Vec<&'static str> {
         let message = format!("unknown key `{}` in {label}", clip(&key.text));
         if let Some((_, note)) = section.elsewhere.iter().find(|(name, _)| *name == key.text) {
             self.problem(key.spot, message, (*note).to_owned());
-            return None;
+            let quoted = |name: &&str| note.contains(&format!("`{name}`")) || note.contains(&format!("`{name}:"));
+            return names.iter().copied().filter(quoted).collect();
         }
         self.problem(key.spot, message, advice(&key.text, "keys here", names));
-        crate::nearest::nearest(&key.text, names.iter().copied())
+        crate::nearest::nearest(&key.text, names.iter().copied()).into_iter().collect()
     }
 
     /// Names of the user's choice with their values, over several maps, in order.

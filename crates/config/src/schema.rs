@@ -6,13 +6,16 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    keys::{ROOT, SECTIONS},
+    keys::{self, ROOT, SECTIONS},
     shape::{Absent, Key, Section, Shape},
     units,
 };
 
 /// The largest whole number that every JSON tool keeps exactly.
 const EXACT: u64 = 1 << 53;
+
+/// A decimal of 1 to 38 digits, as a regular expression.
+const DECIMAL: &str = r"^decimal\( *0*([1-9]|[12][0-9]|3[0-8]) *(, *0*([0-9]|[12][0-9]|3[0-8]) *)?\)$";
 
 /// A JSON Schema (draft 2020-12) of a configuration file, for editors.
 pub fn json_schema() -> Value {
@@ -93,6 +96,10 @@ fn shape(of: &Shape) -> Value {
             json!({ "type": "string", "pattern": units::SIZE }),
         ]),
         Shape::Word(words) => or_variable(&[json!({ "enum": words })]),
+        Shape::Type => {
+            let plain: Vec<&str> = keys::TYPES.into_iter().filter(|name| *name != keys::DECIMAL).collect();
+            or_variable(&[json!({ "enum": plain }), json!({ "type": "string", "pattern": DECIMAL })])
+        }
         Shape::List { of, low, high } => {
             json!({ "type": "array", "items": shape(of), "minItems": low, "maxItems": high })
         }

@@ -59,6 +59,8 @@ pub(crate) enum Shape {
     Size { low: u64, high: u64 },
     /// One of these words.
     Word(&'static [&'static str]),
+    /// The type of a column.
+    Type,
     /// A list of so many.
     List { of: &'static Shape, low: usize, high: usize },
     /// One without a list, or a list.

@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 
 use model::DataType;
 
-use crate::place::{Place, Sql};
+use crate::{
+    place::{Place, Sql},
+    read,
+};
 
 /// A whole configuration.
 #[derive(Debug, Clone)]
@@ -28,6 +31,29 @@ pub struct Config {
     pub feeds: Vec<Feed>,
     /// Dashboards, in file order.
     pub dashboards: Vec<Dashboard>,
+}
+
+impl Stream {
+    /// Whether it is there without being written down.
+    pub fn is_implied(&self) -> bool {
+        matches!(self.source, Source::DeadLetters { .. })
+    }
+}
+
+impl Config {
+    /// How many streams are written down.
+    pub fn written_streams(&self) -> usize {
+        self.streams.iter().filter(|s| !s.is_implied()).count()
+    }
+
+    /// With, behind the others, the streams that are there without being written down: for
+    /// each the one of its dead letters, `NAME_dead_letters`.
+    #[must_use]
+    pub fn with_dead_letters(mut self) -> Self {
+        let implied = read::dead_letters::of(&self.streams);
+        self.streams.extend(implied);
+        self
+    }
 }
 
 /// When an event counts as kept.
@@ -56,6 +82,8 @@ pub struct Stream {
     pub retention: Duration,
     /// How many bytes of events stay in the log; `retention_bytes: 10GiB`.
     pub retention_bytes: u64,
+    /// Events that it takes a second from clients: `max_events_per_second: 10000000`.
+    pub max_events_per_second: usize,
 }
 
 /// A column of a stream.
@@ -93,6 +121,11 @@ pub enum Source {
     File(FileSource),
     /// `type: generator`.
     Generator(GeneratorSource),
+    /// What another stream, and its feeds, refused: `NAME_dead_letters`. Never written down.
+    DeadLetters {
+        /// The other stream, as an index into [`Config::streams`].
+        of: usize,
+    },
 }
 
 /// A file that is read once, or followed as it grows.
@@ -254,6 +287,10 @@ pub struct Limits {
     pub max_connections: usize,
     /// Open connections of one address: `max_connections_per_address: 20000`.
     pub max_connections_per_address: usize,
+    /// Requests a second in all: `max_requests_per_second: 100000`.
+    pub max_requests_per_second: usize,
+    /// Requests a second of one address: `max_requests_per_second_per_address: 100000`.
+    pub max_requests_per_second_per_address: usize,
     /// Subscriptions of one socket: `max_subscriptions: 64`.
     pub max_subscriptions: usize,
     /// Bytes of one message from a WebSocket client: `max_message: 64KiB`.
@@ -284,6 +321,8 @@ impl Default for Limits {
         Self {
             max_connections: 20_000,
             max_connections_per_address: 20_000,
+            max_requests_per_second: 100_000,
+            max_requests_per_second_per_address: 100_000,
             max_subscriptions: 64,
             max_message: 64 << 10,
             max_body: 16 << 20,

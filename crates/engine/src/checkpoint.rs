@@ -1,7 +1,7 @@
 //! Checkpoints: captured between two ticks, written behind them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,10 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use model::metric;
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use model::{KeptLetter, Letters, metric};
 use serde::{Deserialize, Serialize};
-use store::{Checkpoint, OwnerBlocks, State};
+use store::{Checkpoint, OwnerBlocks, State, StoreError};
+use tokio::sync::oneshot;
 
 use crate::core::Core;
 
@@ -34,6 +35,9 @@ pub(crate) struct Meta {
     pub positions: BTreeMap<String, String>,
     /// The generation of each feed.
     pub generations: BTreeMap<String, u64>,
+    /// Feeds that lack their past.
+    #[serde(default)]
+    pub building: BTreeSet<String>,
 }
 
 /// The names under which state is kept.
@@ -69,6 +73,9 @@ pub(crate) fn capture(core: &mut Core, positions: &[Option<String>], drop_owners
     for state in &mut core.feeds {
         let name = &state.plan.output().name;
         meta.generations.insert(name.clone(), state.generation);
+        if state.building {
+            meta.building.insert(name.clone());
+        }
         let reset = std::mem::take(&mut state.reset);
         let fingerprint = state.plan.fingerprint().as_bytes().to_vec();
         let query = state.query.checkpoint();
@@ -84,11 +91,19 @@ pub(crate) fn capture(core: &mut Core, positions: &[Option<String>], drop_owners
         meta: serde_json::to_vec(&meta).unwrap_or_default(),
         owners,
         dead: std::mem::take(&mut core.dead),
+        settled: std::mem::take(&mut core.settled),
         drop_owners: std::mem::take(drop_owners),
     }
 }
 
-/// The thread that writes checkpoints.
+/// A page of the dead letters that ticks found.
+pub(crate) struct KeptRequest {
+    pub stream: String,
+    pub wanted: Letters,
+    pub reply: oneshot::Sender<Result<Vec<KeptLetter>, StoreError>>,
+}
+
+/// The thread that writes checkpoints, and reads what only they hold.
 pub(crate) struct Writer {
     checkpoints: Sender<Checkpoint>,
     busy: Arc<AtomicBool>,
@@ -98,14 +113,18 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts it; `written` is set to the tick of each checkpoint that is on disk.
-    pub(crate) fn start(state: State, written: Arc<AtomicU64>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        state: State,
+        written: Arc<AtomicU64>,
+        requests: Receiver<KeptRequest>,
+    ) -> std::io::Result<Self> {
         let (checkpoints, incoming) = bounded(1);
         let busy = Arc::new(AtomicBool::new(false));
         let stopping = Arc::new(AtomicBool::new(false));
         let shared = (busy.clone(), stopping.clone());
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
-            .spawn(move || run(state, &incoming, &written, &shared.0, &shared.1))?;
+            .spawn(move || run(state, &incoming, &requests, &written, &shared.0, &shared.1))?;
         Ok(Self { checkpoints, busy, stopping, thread })
     }
 
@@ -141,6 +160,7 @@ impl Writer {
 fn run(
     mut state: State,
     incoming: &Receiver<Checkpoint>,
+    requests: &Receiver<KeptRequest>,
     written: &AtomicU64,
     busy: &AtomicBool,
     stopping: &AtomicBool,
@@ -150,14 +170,24 @@ fn run(
     // After one that was given up nothing more is written: the next one holds only what
     // changed since.
     let mut whole = true;
-    for checkpoint in incoming {
-        let began = Instant::now();
-        whole = whole && write(&mut state, &checkpoint, stopping, &bytes);
-        if whole {
-            written.store(checkpoint.tick, Ordering::Release);
+    loop {
+        select! {
+            recv(incoming) -> checkpoint => {
+                let Ok(checkpoint) = checkpoint else { break };
+                let began = Instant::now();
+                whole = whole && write(&mut state, &checkpoint, stopping, &bytes);
+                if whole {
+                    written.store(checkpoint.tick, Ordering::Release);
+                }
+                seconds.record(began.elapsed().as_secs_f64());
+                busy.store(false, Ordering::Release);
+            }
+            recv(requests) -> request => {
+                // The writer outlives those who ask.
+                let Ok(request) = request else { break };
+                let _ = request.reply.send(state.dead_letters(&request.stream, &request.wanted));
+            }
         }
-        seconds.record(began.elapsed().as_secs_f64());
-        busy.store(false, Ordering::Release);
     }
     if let Err(error) = state.shutdown() {
         tracing::warn!("{error}");

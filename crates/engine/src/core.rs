@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::RecordBatch;
 use feed::Feed;
-use model::{DeadLetter, Offset, ViewId, metric};
+use model::{DeadLetter, LetterId, Offset, ViewId, metric};
 use query::{Plan, Query, Watermarks};
 use store::{LateRow, MAX_DEAD_LETTERS};
 
-use crate::{clock::Reading, journal::count_dead};
+use crate::{clock::Reading, journal::count_dead, letter};
+
+/// How much of the present is held while the past of a feed is being made, in bytes.
+const MAX_RECORDED: usize = 64 << 20;
 
 /// The partition of a source that has only one.
 const ONLY_PARTITION: u32 = 0;
@@ -20,10 +23,14 @@ pub(crate) struct StreamState {
     pub time: Option<(usize, Watermarks)>,
     /// What a change of makes the watermarks start anew.
     pub fingerprint: String,
+    /// The stream whose dead letters are its events.
+    pub letters_of: Option<usize>,
+    /// Its own dead letters since the start.
+    pub refused: u64,
 }
 
 impl StreamState {
-    fn watermark(&self) -> i64 {
+    pub(crate) fn watermark(&self) -> i64 {
         self.time.as_ref().map_or(i64::MIN, |(_, marks)| marks.current())
     }
 }
@@ -39,9 +46,58 @@ pub(crate) struct FeedState {
     pub generation: u64,
     /// Whether its whole state must be written anew.
     pub reset: bool,
+    /// It lacks the past, which is being made: a start goes on with that.
+    pub building: bool,
+}
+
+/// The ticks of some feeds, kept while their past is being made.
+pub(crate) struct Recording {
+    feeds: Vec<usize>,
+    ticks: Vec<(usize, Recorded)>,
+    bytes: usize,
+}
+
+/// What a feed was given in a tick.
+struct Recorded {
+    number: Offset,
+    clock: i64,
+    batch: Option<RecordBatch>,
+    watermark_before: i64,
+    watermark: i64,
+}
+
+impl Recorded {
+    fn tick(&self) -> query::Tick<'_> {
+        query::Tick {
+            number: self.number,
+            clock: self.clock,
+            batch: self.batch.as_ref(),
+            watermark_before: self.watermark_before,
+            watermark: self.watermark,
+        }
+    }
 }
 
 impl FeedState {
+    /// Runs the query over a tick and applies what changed; what it refused.
+    fn run(&mut self, tick: &query::Tick<'_>) -> Vec<DeadLetter> {
+        let mut output = self.query.tick(tick);
+        let name = &self.plan.output().name;
+        output.dead.iter_mut().for_each(|d| d.feed.clone_from(name));
+        if let Some(changes) = output.changes
+            && let Err(error) = self.feed.apply(tick.number, &changes)
+        {
+            // The query and the feed were planned from one schema.
+            tracing::error!("feed `{name}`: a tick's changes do not fit the feed: {error}");
+        }
+        let now = if self.plan.windowed() { tick.watermark } else { tick.clock };
+        if self.feed.next_expiry().is_some_and(|at| at <= now) {
+            self.feed.expire(tick.number, now);
+        }
+        self.feed.advance(tick.number);
+        output.dead
+    }
+
     /// The identity of the feed's whole view: another query or another start is another view.
     pub(crate) fn view(&self) -> ViewId {
         let text = format!("{}\n{}\n{}", self.plan.output().name, self.plan.fingerprint(), self.generation);
@@ -53,13 +109,37 @@ impl FeedState {
     }
 }
 
+impl Recording {
+    /// Keeps what a feed is given, if it is one of those. Ends where that becomes too much.
+    fn take(recording: &mut Option<Self>, feed: usize, given: &query::Tick<'_>) {
+        let Some(this) = recording.as_mut().filter(|this| this.feeds.contains(&feed)) else { return };
+        this.bytes += given.batch.map_or(64, RecordBatch::get_array_memory_size);
+        if this.bytes > MAX_RECORDED {
+            *recording = None;
+            return;
+        }
+        let recorded = Recorded {
+            number: given.number,
+            clock: given.clock,
+            batch: given.batch.cloned(),
+            watermark_before: given.watermark_before,
+            watermark: given.watermark,
+        };
+        this.ticks.push((feed, recorded));
+    }
+}
+
 /// What one tick takes: the events of each stream, in log order.
 pub(crate) struct TickInput<'a> {
     pub tick: Offset,
     pub reading: Reading,
     pub batches: &'a [(usize, RecordBatch)],
+    /// What posts brought that was refused; the log has it.
+    pub posted: &'a [(usize, DeadLetter)],
     /// What replayable sources refused.
     pub dead: &'a [(usize, DeadLetter)],
+    /// Dead letters of ticks before that are among the events now.
+    pub settled: &'a [LetterId],
     /// For each stream, whether its source had nothing more.
     pub caught_up: Vec<bool>,
 }
@@ -70,11 +150,14 @@ pub(crate) struct Core {
     pub feeds: Vec<FeedState>,
     /// Dead letters since the last checkpoint.
     pub dead: Vec<LateRow>,
+    /// Dead letters that became events since the last checkpoint.
+    pub settled: Vec<LetterId>,
     /// Dead letters since they were last told: how many by stream and reason, and one of the
     /// messages.
     pub untold: BTreeMap<(usize, &'static str), (u64, String)>,
     /// Whether dead letters count in the metrics: not while a past is replayed.
     pub counting: bool,
+    pub recording: Option<Recording>,
     pub tick: Offset,
     pub reading: Reading,
 }
@@ -86,8 +169,10 @@ impl Core {
             streams,
             feeds: Vec::new(),
             dead: Vec::new(),
+            settled: Vec::new(),
             untold: BTreeMap::new(),
             counting: false,
+            recording: None,
             tick: 0,
             reading: Reading::default(),
         }
@@ -97,56 +182,107 @@ impl Core {
     pub(crate) fn run(&mut self, input: &TickInput<'_>) {
         self.tick = input.tick;
         self.reading = input.reading;
+        self.settled.extend_from_slice(input.settled);
         let mut letters: Vec<(usize, DeadLetter)> = Vec::new();
+        let before: Vec<i64> = self.streams.iter().map(StreamState::watermark).collect();
         let mut admitted: HashMap<usize, RecordBatch> = HashMap::new();
-        let mut before = Vec::with_capacity(self.streams.len());
-        for stream in &self.streams {
-            before.push(stream.watermark());
-        }
         for (index, batch) in input.batches {
-            let kept = match &mut self.streams[*index].time {
-                Some((column, marks)) => {
-                    let (kept, dead) =
-                        marks.admit(ONLY_PARTITION, input.reading.clock, input.reading.elapsed, batch, *column);
-                    letters.extend(dead.into_iter().map(|d| (*index, d)));
-                    kept
-                }
-                None => batch.clone(),
-            };
-            admitted.insert(*index, kept);
+            self.admit(*index, batch, &mut admitted, &mut letters);
         }
-        for (stream, caught_up) in self.streams.iter_mut().zip(&input.caught_up) {
+        self.advance(input, |stream| stream.letters_of.is_none());
+        self.run_feeds(&before, &admitted, &mut letters, |stream| stream.letters_of.is_none());
+        // Then what became of all this is the input of those who watch it.
+        let refused: Vec<_> = input.posted.iter().chain(input.dead).chain(&letters).cloned().collect();
+        for (index, of) in self.watched_letters() {
+            if let Some(batch) = letter::batch(input.reading.clock, refused.iter().filter(|(s, _)| *s == of)) {
+                self.admit(index, &batch, &mut admitted, &mut letters);
+            }
+        }
+        self.advance(input, |stream| stream.letters_of.is_some());
+        self.run_feeds(&before, &admitted, &mut letters, |stream| stream.letters_of.is_some());
+        self.keep(input, letters);
+    }
+
+    /// Streams of dead letters that a feed reads, each with the stream that the letters are of.
+    fn watched_letters(&self) -> Vec<(usize, usize)> {
+        let watched = |index: &usize| self.feeds.iter().any(|f| f.stream == *index);
+        (0..self.streams.len())
+            .filter(watched)
+            .filter_map(|index| Some((index, self.streams[index].letters_of?)))
+            .collect()
+    }
+
+    /// Lets the events in time through to the queries.
+    fn admit(
+        &mut self,
+        index: usize,
+        batch: &RecordBatch,
+        admitted: &mut HashMap<usize, RecordBatch>,
+        letters: &mut Vec<(usize, DeadLetter)>,
+    ) {
+        let Reading { clock, elapsed } = self.reading;
+        let kept = match &mut self.streams[index].time {
+            Some((column, marks)) => {
+                let (kept, dead) = marks.admit(ONLY_PARTITION, clock, elapsed, batch, *column);
+                letters.extend(dead.into_iter().map(|d| (index, d)));
+                kept
+            }
+            None => batch.clone(),
+        };
+        // A file's events and letters of it that were replayed may share a tick.
+        let kept = match admitted.remove(&index) {
+            None => kept,
+            Some(first) => match arrow_select::concat::concat_batches(&first.schema(), [&first, &kept]) {
+                Ok(both) => both,
+                Err(error) => {
+                    // Both have the stream's schema, and a tick is far from what Arrow can hold.
+                    tracing::error!(
+                        "stream `{}`: a tick's events do not fit together: {error}",
+                        self.streams[index].name
+                    );
+                    first
+                }
+            },
+        };
+        admitted.insert(index, kept);
+    }
+
+    fn advance(&mut self, input: &TickInput<'_>, which: impl Fn(&StreamState) -> bool) {
+        for (stream, caught_up) in self.streams.iter_mut().zip(&input.caught_up).filter(|(s, _)| which(s)) {
             if let Some((_, marks)) = &mut stream.time {
                 marks.advance(input.reading.elapsed, *caught_up);
             }
         }
-        for state in &mut self.feeds {
-            let watermark = self.streams[state.stream].watermark();
-            let output = state.query.tick(&query::Tick {
-                number: input.tick,
-                clock: input.reading.clock,
+    }
+
+    fn run_feeds(
+        &mut self,
+        before: &[i64],
+        admitted: &HashMap<usize, RecordBatch>,
+        letters: &mut Vec<(usize, DeadLetter)>,
+        which: impl Fn(&StreamState) -> bool,
+    ) {
+        let Self { streams, feeds, recording, tick, reading, .. } = self;
+        for (index, state) in feeds.iter_mut().enumerate().filter(|(_, f)| which(&streams[f.stream])) {
+            let given = query::Tick {
+                number: *tick,
+                clock: reading.clock,
                 batch: admitted.get(&state.stream),
                 watermark_before: before[state.stream],
-                watermark,
-            });
-            let name = &state.plan.output().name;
-            letters.extend(output.dead.into_iter().map(|mut d| {
-                d.feed.clone_from(name);
-                (state.stream, d)
-            }));
-            if let Some(changes) = output.changes
-                && let Err(error) = state.feed.apply(input.tick, &changes)
-            {
-                // The query and the feed were planned from one schema.
-                tracing::error!("feed `{name}`: a tick's changes do not fit the feed: {error}");
-            }
-            let now = if state.plan.windowed() { watermark } else { input.reading.clock };
-            if state.feed.next_expiry().is_some_and(|at| at <= now) {
-                state.feed.expire(input.tick, now);
-            }
-            state.feed.advance(input.tick);
+                watermark: streams[state.stream].watermark(),
+            };
+            Recording::take(recording, index, &given);
+            let dead = state.run(&given);
+            letters.extend(dead.into_iter().map(|d| (state.stream, d)));
         }
+    }
+
+    /// Counts the tick's dead letters and keeps them for the next checkpoint.
+    fn keep(&mut self, input: &TickInput<'_>, letters: Vec<(usize, DeadLetter)>) {
         if self.counting {
+            for (stream, _) in input.posted.iter().chain(input.dead).chain(&letters) {
+                self.streams[*stream].refused += 1;
+            }
             for (stream, letter) in &letters {
                 count_dead(&self.streams[*stream].name, letter);
             }
@@ -177,6 +313,38 @@ impl Core {
             *count <= MAX_DEAD_LETTERS
         });
         self.dead.reverse();
+    }
+
+    /// Keeps what these feeds are given from now on, for [`Core::exchange`].
+    pub(crate) fn record(&mut self, feeds: Vec<usize>) {
+        self.recording = Some(Recording { feeds, ticks: Vec::new(), bytes: 0 });
+    }
+
+    /// Puts feeds, made from the past, in the place of those that were recorded: from this
+    /// tick on, every cursor from before it gets a snapshot. False if the recording ended.
+    pub(crate) fn exchange(&mut self, feeds: Vec<(usize, FeedState)>, watermarks: &[i64]) -> bool {
+        let Some(recording) = self.recording.take() else { return false };
+        for (index, mut made) in feeds {
+            for (_, recorded) in recording.ticks.iter().filter(|(feed, _)| *feed == index) {
+                // What it refuses, the feed that was served has refused.
+                made.run(&recorded.tick());
+            }
+            made.feed.supersede(self.tick);
+            made.generation = self.feeds[index].generation;
+            self.feeds[index] = made;
+        }
+        for (stream, watermark) in self.streams.iter_mut().zip(watermarks) {
+            if let Some((_, marks)) = &mut stream.time {
+                marks.raise(*watermark);
+            }
+        }
+        true
+    }
+
+    /// Of a past nothing is kept but its feeds.
+    pub(crate) fn forget(&mut self) {
+        self.dead.clear();
+        self.settled.clear();
     }
 
     /// The elapsed time at which a tick without events has work to do.

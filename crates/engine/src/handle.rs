@@ -10,15 +10,17 @@ use std::{
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, TrySendError};
 use feed::Changes;
-use model::{DeadLetter, Offset, ViewId};
+use model::{DeadLetter, KeptLetter, LetterId, Letters, Offset, ViewId};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
+    checkpoint::KeptRequest,
     inbox::{Inbox, Mailbox},
-    journal::Input,
+    journal::{Input, LettersRequest},
+    rebuild::{Exchange, Job, Present, RebuildError},
 };
 
 /// How long an append waits for room before it is told to come again.
@@ -42,6 +44,8 @@ pub struct Append {
     pub key: Option<IdempotencyKey>,
     /// What to answer a repetition with this key.
     pub answer: Bytes,
+    /// Dead letters that are among the events now: kept as such no longer, each only once.
+    pub settled: Vec<LetterId>,
 }
 
 /// A request's `Idempotency-Key` and the hash of its body.
@@ -77,6 +81,9 @@ pub enum AppendError {
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     Mismatch,
+    /// One of the dead letters is an event already, or gone.
+    #[error("one of the dead letters is an event already, or gone")]
+    Settled,
     /// The engine is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -90,13 +97,48 @@ pub enum AppendError {
 #[error("the server is stopping")]
 pub struct Stopped;
 
+/// Why dead letters cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The engine is stopping.
+    #[error("the server is stopping")]
+    Stopped,
+    /// The disk takes too long.
+    #[error("the disk is too slow at the moment; come again")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+}
+
 /// What readers ask of the engine's thread, which alone owns the feeds.
 pub(crate) enum Request {
-    ChangesSince { feed: usize, since: Option<Offset>, reply: oneshot::Sender<Changes> },
-    Join { mailbox: Arc<Mailbox>, reply: Sender<usize> },
-    Leave { shard: usize },
-    Follow { shard: usize, feed: usize, on: bool },
-    Refresh { shard: usize },
+    ChangesSince {
+        feed: usize,
+        since: Option<Offset>,
+        reply: oneshot::Sender<Changes>,
+    },
+    Join {
+        mailbox: Arc<Mailbox>,
+        reply: Sender<usize>,
+    },
+    Leave {
+        shard: usize,
+    },
+    Follow {
+        shard: usize,
+        feed: usize,
+        on: bool,
+    },
+    Refresh {
+        shard: usize,
+    },
+    /// Where the engine stands; from then on what these feeds are given is recorded.
+    Present {
+        record: Option<Vec<usize>>,
+        reply: Sender<Present>,
+    },
+    Exchange(Exchange),
 }
 
 /// What a feed looks like from outside, read without asking the engine.
@@ -108,6 +150,21 @@ pub struct FeedStatus {
     pub last_change: AtomicU64,
     /// Groups of its query.
     pub groups: AtomicU64,
+    /// One more than how much of its past has been made, in thousandths; 0 while nothing is.
+    rebuilding: AtomicU64,
+}
+
+impl FeedStatus {
+    /// How much of its past has been made, from 0 to 1, while that goes on.
+    pub fn rebuilding(&self) -> Option<f64> {
+        let thousandths = self.rebuilding.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(thousandths as f64 / 1000.0)
+    }
+
+    pub(crate) fn show_rebuilding(&self, share: Option<f64>) {
+        let thousandths = share.map_or(0, |share| (share * 1000.0) as u64 + 1);
+        self.rebuilding.store(thousandths, Ordering::Relaxed);
+    }
 }
 
 /// What a stream looks like from outside.
@@ -164,6 +221,12 @@ pub struct Handle {
     pub(crate) requests: Sender<Request>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) max_permits: u32,
+    /// Reads dead letters of the state.
+    pub(crate) kept: Sender<KeptRequest>,
+    /// Makes feeds anew.
+    pub(crate) jobs: Sender<Job>,
+    /// The names of the streams.
+    pub(crate) names: Arc<[String]>,
     pub(crate) status: Arc<Status>,
 }
 
@@ -195,6 +258,38 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::ChangesSince { feed, since, reply }).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// A page of a stream's dead letters. Those that a tick found are there once a checkpoint
+    /// has written them, about a second later.
+    pub async fn dead_letters(&self, stream: usize, wanted: Letters) -> Result<Vec<KeptLetter>, ReadError> {
+        let read = async {
+            let (reply, answer) = oneshot::channel();
+            self.kept
+                .send(KeptRequest { stream: self.names[stream].clone(), wanted, reply })
+                .map_err(|_| ReadError::Stopped)?;
+            let counted = answer.await.map_err(|_| ReadError::Stopped)??;
+            let (reply, answer) = oneshot::channel();
+            let request = LettersRequest { stream, wanted, counted, reply };
+            self.inputs.send(Input::Letters(request)).map_err(|_| ReadError::Stopped)?;
+            Ok(answer.await.map_err(|_| ReadError::Stopped)??)
+        };
+        tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(ReadError::Busy))
+    }
+
+    /// Begins to make a feed anew from the log; [`FeedStatus::rebuilding`] says how far it is.
+    /// One that is being made already goes on.
+    pub async fn rebuild(&self, feed: usize) -> Result<(), RebuildError> {
+        if self.status.feeds[feed].rebuilding().is_some() {
+            return Ok(());
+        }
+        let (accepted, answer) = oneshot::channel();
+        let job = Job { feeds: vec![feed], accepted: Some(accepted) };
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => RebuildError::Lacks("other feeds are being rebuilt; come again".to_owned()),
+            TrySendError::Disconnected(_) => RebuildError::Stopped,
+        })?;
+        answer.await.unwrap_or(Err(RebuildError::Stopped))
     }
 
     /// A box for a shard; `wake` is called from the engine's thread when it was filled.

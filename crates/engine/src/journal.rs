@@ -28,14 +28,15 @@ use std::{
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
-use model::{DeadLetter, metric};
-use store::{Commit, KeyRecord, Log, Retention, StoreError};
+use model::{DeadLetter, Edge, KeptLetter, LetterId, Letters, metric};
+use store::{Commit, KeyRecord, Log, Reach, Retention, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
     clock::Clock,
     cut::{Cut, StreamCut},
     handle::{Append, AppendError, Appended, Status},
+    rebuild::{PastTick, read_page},
 };
 
 /// How many events one tick takes at most; what is left waits for the next.
@@ -64,8 +65,24 @@ pub(crate) enum Input {
     Append { append: Append, permit: OwnedSemaphorePermit, reply: Reply },
     /// Events that their source keeps; only the position is logged.
     Read { stream: usize, read: sources::Read, consumed: Sender<()> },
+    /// A page of a stream's dead letters.
+    Letters(LettersRequest),
+    /// How far back the log reaches for a stream, and the time now.
+    Reach { stream: usize, reply: Sender<Result<(Reach, i64), String>> },
+    /// Ticks behind `after`, up to `until`: some of them, with their events.
+    Past { after: u64, until: u64, reply: Sender<Result<Vec<PastTick>, String>> },
     /// Finish what has arrived, then end.
     Stop,
+}
+
+/// Dead letters that came with posts are the log's; of others it knows whether they have
+/// become events.
+pub(crate) struct LettersRequest {
+    pub stream: usize,
+    pub wanted: Letters,
+    /// Letters that the state has.
+    pub counted: Vec<KeptLetter>,
+    pub reply: oneshot::Sender<Result<Vec<KeptLetter>, StoreError>>,
 }
 
 /// One tick's input: what the engine runs its queries over.
@@ -73,8 +90,12 @@ pub(crate) struct Tick {
     pub cut: Cut,
     /// For each stream with events: its index and the events in log order.
     pub batches: Vec<(usize, RecordBatch)>,
+    /// What was refused of posts, in order.
+    pub posted: Vec<(usize, DeadLetter)>,
     /// Records that replayable sources refused, in order.
     pub dead: Vec<(usize, DeadLetter)>,
+    /// Dead letters that are among the events now.
+    pub settled: Vec<LetterId>,
     /// When the oldest of it arrived.
     pub arrived: Instant,
 }
@@ -105,6 +126,7 @@ struct Round {
     /// Told when the reads are committed: then their sources may read on.
     consumed: Vec<Sender<()>>,
     keys: HashSet<(usize, String)>,
+    settled: HashSet<LetterId>,
     rows: usize,
     stop: bool,
     arrived: Option<Instant>,
@@ -183,6 +205,7 @@ impl Journal {
                 round.reads.push((stream, read));
                 round.consumed.push(consumed);
             }
+            Input::Letters(_) | Input::Reach { .. } | Input::Past { .. } => self.answer(input),
             Input::Append { append, permit, reply } => match self.repeated(&append, round) {
                 Some(answer) => {
                     let _ = reply.send(answer);
@@ -195,8 +218,55 @@ impl Journal {
         }
     }
 
-    /// The answer to an append whose key was seen before.
+    /// Answers a question about the past. Who has gone meanwhile needs no answer.
+    fn answer(&mut self, question: Input) {
+        match question {
+            Input::Letters(LettersRequest { stream, wanted, counted, reply }) => {
+                let _ = reply.send(self.letters(stream, &wanted, counted));
+            }
+            Input::Reach { stream, reply } => {
+                let reach = self.log.reach(&self.streams[stream].name).map_err(|e| e.to_string());
+                let now = self.clock.read().clock;
+                let _ = reply.send(reach.map(|reach| (reach, now)));
+            }
+            Input::Past { after, until, reply } => {
+                let names = self.streams.iter().map(|s| s.name.as_str());
+                let _ = reply.send(read_page(&mut self.log, names, after, until));
+            }
+            Input::Append { .. } | Input::Read { .. } | Input::Stop => {}
+        }
+    }
+
+    /// A page of dead letters: the log's among those that the state has, in order.
+    fn letters(
+        &self,
+        stream: usize,
+        wanted: &Letters,
+        mut counted: Vec<KeptLetter>,
+    ) -> Result<Vec<KeptLetter>, StoreError> {
+        let mut all = self.log.dead_letters(&self.streams[stream].name, wanted)?;
+        for letter in counted.drain(..) {
+            if self.log.is_open(letter.id)? {
+                all.push(letter);
+            }
+        }
+        all.sort_unstable_by_key(|letter| letter.id);
+        if !matches!(wanted.from, Edge::After(_)) {
+            all.reverse();
+        }
+        all.truncate(wanted.limit);
+        Ok(all)
+    }
+
+    /// The answer to an append whose key was seen before, or whose dead letters are events already.
     fn repeated(&mut self, append: &Append, round: &mut Round) -> Option<Result<Appended, AppendError>> {
+        for id in &append.settled {
+            match self.log.is_open(*id) {
+                Ok(true) if round.settled.insert(*id) => {}
+                Ok(_) => return Some(Err(AppendError::Settled)),
+                Err(error) => return Some(Err(refusal(&error))),
+            }
+        }
         let key = append.key.as_ref()?;
         if !round.keys.insert((append.stream, key.key.clone())) {
             return Some(Err(AppendError::InFlight));
@@ -278,6 +348,7 @@ impl Journal {
                         reads.push((stream, read));
                         waiting.push(consumed);
                     }
+                    Input::Letters(_) | Input::Reach { .. } | Input::Past { .. } => self.answer(input),
                     Input::Stop => return false,
                 }
             }
@@ -289,11 +360,15 @@ impl Journal {
         let reading = self.clock.read();
         let mut pieces: Vec<Vec<&RecordBatch>> = vec![Vec::new(); self.streams.len()];
         let mut dead = Vec::new();
+        let mut posted = Vec::new();
+        let mut settled = Vec::new();
         let mut keys = Vec::new();
         for Waiting { append, .. } in appends {
             let stream = &self.streams[append.stream].name;
             pieces[append.stream].extend(&append.batches);
             dead.extend(append.dead.iter().map(|d| (stream.clone(), d.clone())));
+            posted.extend(append.dead.iter().map(|d| (append.stream, d.clone())));
+            settled.extend_from_slice(&append.settled);
             keys.extend(append.key.as_ref().map(|key| KeyRecord {
                 stream: stream.clone(),
                 principal: ANYONE.to_owned(),
@@ -319,7 +394,7 @@ impl Journal {
 
         let cut = Cut { tick: self.last_tick + 1, reading, streams: cuts };
         let encoded = cut.encode(self.streams.iter().map(|s| s.name.as_str()));
-        self.log.commit(&Commit { cut: &encoded, entries: &entries, dead: &dead, keys: &keys })?;
+        self.log.commit(&Commit { cut: &encoded, entries: &entries, dead: &dead, keys: &keys, settled: &settled })?;
 
         self.last_tick += 1;
         for (stream, said) in self.streams.iter_mut().zip(&cut.streams) {
@@ -327,7 +402,7 @@ impl Journal {
         }
         self.count(&dead, &logged, &read, &refused, reads);
         let batches = logged.into_iter().chain(read).collect();
-        Ok(Tick { cut, batches, dead: refused, arrived: Instant::now() })
+        Ok(Tick { cut, batches, posted, dead: refused, settled, arrived: Instant::now() })
     }
 
     /// One batch for each stream that has any.

@@ -18,8 +18,10 @@
 //! - `cut`, `clock`: what makes a tick
 //! - `core`: one tick over all streams and feeds (pure)
 //! - `runner`: the engine's thread
+//! - `letter`: dead letters as events
 //! - `inbox`: how shards hear of changes
-//! - `checkpoint`, `recover`, `rebuild`: state out, state in, state made anew
+//! - `checkpoint`, `recover`: state out, state in
+//! - `rebuild`: feeds made anew from the past
 //! - `pump`: threads that read sources
 //! - `handle`: what the outside holds
 
@@ -30,6 +32,7 @@ mod cut;
 mod handle;
 mod inbox;
 mod journal;
+mod letter;
 pub mod plan;
 mod pump;
 mod rebuild;
@@ -51,19 +54,26 @@ use crossbeam_channel::{bounded, unbounded};
 use query::Plan;
 use tokio::sync::{Notify, Semaphore};
 
-pub use handle::{Append, AppendError, Appended, FeedStatus, Handle, IdempotencyKey, Status, Stopped, StreamStatus};
+pub use handle::{
+    Append, AppendError, Appended, FeedStatus, Handle, IdempotencyKey, ReadError, Status, Stopped, StreamStatus,
+};
 pub use inbox::{Delivery, Inbox};
+pub use rebuild::RebuildError;
 
 use crate::{
     clock::{Clock, Reading},
     journal::{Input, Journal, JournalStream},
     plan::{millis, stream_schema},
+    rebuild::{Job, Rebuilder},
     recover::Recovered,
     runner::Runner,
 };
 
 /// How many ticks the engine may be behind the journal.
 const TICKS_AHEAD: usize = 2;
+
+/// How many requests to rebuild a feed may wait.
+const JOBS: usize = 16;
 
 /// Why an engine does not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +102,7 @@ pub struct Engine {
     journal: JoinHandle<store::Log>,
     runner: JoinHandle<()>,
     ended: Arc<Notify>,
-    /// What was rebuilt or starts empty, for a person.
+    /// What is rebuilt or starts empty, for a person.
     pub notes: Vec<String>,
 }
 
@@ -125,7 +135,12 @@ impl Engine {
         let due = Arc::new(AtomicI64::new(i64::MAX));
         let checkpointed = Arc::new(AtomicU64::new(saved));
         let max_permits = Handle::permits_for(config.limits.max_pending);
+        let (kept_tx, kept) = unbounded();
+        let (jobs_tx, jobs) = bounded(JOBS);
         let handle = Handle {
+            kept: kept_tx,
+            jobs: jobs_tx,
+            names: config.streams.iter().map(|s| s.name.clone()).collect(),
             inputs: inputs_tx,
             requests: requests_tx,
             room: Arc::new(Semaphore::new(max_permits as usize)),
@@ -158,8 +173,9 @@ impl Engine {
             checkpointed: checkpointed.clone(),
             status: status.clone(),
         };
-        let writer = checkpoint::Writer::start(state, checkpointed)?;
+        let writer = checkpoint::Writer::start(state, checkpointed, kept)?;
         let starts = positions.clone();
+        let building = core.feeds.iter().enumerate().filter(|(_, f)| f.building).map(|(index, _)| index).collect();
         let runner = Runner { core, saved, positions, ticks, requests, due, writer, drop_owners, status };
         let spawn = std::thread::Builder::new;
         let ended = Arc::new(Notify::new());
@@ -174,7 +190,19 @@ impl Engine {
         })?;
 
         let stop = Arc::new(AtomicBool::new(false));
-        let mut pumps = Vec::new();
+        let rebuilder = Rebuilder {
+            config: Arc::new(config.clone()),
+            plans: plans.to_vec(),
+            handle: handle.clone(),
+            jobs,
+            stop: stop.clone(),
+        };
+        let mut pumps = vec![rebuilder.start()?];
+        let job = Job { feeds: building, accepted: None };
+        if !job.feeds.is_empty() {
+            // The channel has room: nobody else holds it yet.
+            let _ = handle.jobs.send(job);
+        }
         for (index, ((stream, source), at)) in config.streams.iter().zip(sources).zip(starts).enumerate() {
             match source {
                 Some(Ok(source)) => {

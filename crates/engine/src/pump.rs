@@ -43,7 +43,7 @@ pub(crate) fn open(stream: &Stream, limits: &config::Limits) -> Option<Result<Bo
             let opened = FileSource::open(file, &stream.columns, time, limits);
             Some(opened.map(|source| Box::new(source) as Box<dyn Replayable>))
         }
-        Source::Http | Source::Generator(_) => None,
+        Source::Http | Source::Generator(_) | Source::DeadLetters { .. } => None,
     }
 }
 
@@ -144,6 +144,7 @@ pub(crate) fn start_generating(
                 bytes,
                 key: None,
                 answer: Bytes::new(),
+                settled: Vec::new(),
             };
             let (reply, answer) = oneshot::channel();
             if handle.inputs.send(Input::Append { append, permit, reply }).is_err() {

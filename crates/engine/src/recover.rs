@@ -3,11 +3,11 @@
 //! Where a source can no longer be read (its file is gone, or another), its stream stands
 //! still and says so; everything else goes on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use config::Config;
+use config::{Config, Source};
 use feed::{Feed, KeepBy};
 use model::{DeadLetter, FeedKind, StateBlock, metric};
 use query::{Plan, TimeOptions, Watermarks};
@@ -21,7 +21,7 @@ use crate::{
     core::{Core, FeedState, StreamState, TickInput},
     cut::Cut,
     plan::{millis, stream_schema},
-    rebuild::rebuild,
+    rebuild::lacks,
 };
 
 /// How many rows an append feed holds unless its configuration says otherwise.
@@ -31,7 +31,7 @@ const APPEND_ROWS: u64 = 1_000;
 const MAX_TOMBSTONES: usize = 100_000;
 
 /// How many cuts are read at once.
-pub(crate) const CUTS_A_PAGE: usize = 256;
+const CUTS_A_PAGE: usize = 256;
 
 /// The replayable source of each stream that has one, or why it cannot be read.
 pub(crate) type Sources = Vec<Option<Result<Box<dyn Replayable>, SourceError>>>;
@@ -56,6 +56,7 @@ struct Base {
     reading: Reading,
     positions: Vec<Option<String>>,
     generations: BTreeMap<String, u64>,
+    building: BTreeSet<String>,
     owners: HashMap<String, Owner>,
     /// The state is gone, and with it what the log no longer holds.
     lost: bool,
@@ -71,6 +72,7 @@ impl Base {
             reading: Reading { clock: loaded.clock, elapsed: meta.elapsed },
             positions: config.streams.iter().map(|s| meta.positions.get(&s.name).cloned()).collect(),
             generations: meta.generations,
+            building: meta.building,
             owners: loaded.owners.into_iter().map(|o| (o.name.clone(), o)).collect(),
             lost: false,
         })
@@ -105,14 +107,14 @@ pub(crate) fn recover(
         config.streams.iter().map(|s| (s.name.clone(), stream_schema(s).to_arrow())).collect();
     log.set_schemas(&schemas)?;
     let last = log.cuts(log.last_tick().saturating_sub(1), 1)?.pop().map(|cut| decode(&cut, config)).transpose()?;
-    let Base { tick, reading, mut positions, generations, mut owners, lost } =
+    let Base { tick, reading, mut positions, generations, building, mut owners, lost } =
         Base::load(config, log, state, last.as_ref())?;
     seek(sources, &positions, last.as_ref())?;
 
     let streams = config.streams.iter().map(|s| restore_stream(s, &mut owners)).collect::<Result<Vec<_>, _>>()?;
     let mut core = Core { tick, reading, ..Core::new(streams) };
-    let mut missing = Vec::new();
-    for (index, (plan, feed)) in plans.iter().zip(&config.feeds).enumerate() {
+    let mut notes = Vec::new();
+    for (plan, feed) in plans.iter().zip(&config.feeds) {
         let name = &plan.output().name;
         let kept = (take_kept(&mut owners, &query_owner(name), plan), take_kept(&mut owners, &feed_owner(name), plan));
         let stream = stream_index(config, plan);
@@ -124,19 +126,20 @@ pub(crate) fn recover(
                     .map_err(|e| StartError::State(name.clone(), e.to_string()))?,
                 generation: generations.get(name).copied().unwrap_or(0),
                 reset: false,
+                building: building.contains(name),
                 ..fresh(0)
             },
+            _ if tick == 0 => fresh(0),
             _ => {
-                if tick > 0 {
-                    missing.push(index);
-                }
-                fresh(tick)
+                let why = if lost { "its state is gone" } else { "it is new or its query changed" };
+                let lack = lacks(plan, feed, &config.streams[stream], log.reach(plan.stream())?, reading.clock);
+                notes.push(match lack {
+                    None => format!("feed `{name}`: {why}: it is being rebuilt from the past"),
+                    Some(lack) => format!("feed `{name}`: {why}, and {lack}: it starts empty"),
+                });
+                FeedState { building: lack.is_none(), ..fresh(tick) }
             }
         });
-    }
-    let mut notes = Vec::new();
-    if !missing.is_empty() {
-        notes = rebuild(config, plans, log, &mut core, &missing, &positions, lost)?;
     }
     let torn = replay(config, log, &mut core, &mut positions, sources)?;
     core.tick = core.tick.max(start.last_tick);
@@ -211,6 +214,11 @@ pub(crate) fn new_stream(stream: &config::Stream) -> StreamState {
         // Other options apply from here on; starting the watermark anew would reopen windows.
         fingerprint: format!("{:?}", stream.event_time.as_ref().map(|t| &t.column)),
         time: column.map(|column| (column, Watermarks::new(options))),
+        letters_of: match stream.source {
+            Source::DeadLetters { of } => Some(of),
+            _ => None,
+        },
+        refused: 0,
     }
 }
 
@@ -231,6 +239,7 @@ pub(crate) fn new_feed(plan: &Plan, feed: &config::Feed, stream: usize, generati
         feed: Feed::new(plan.output().clone(), options(plan, feed)),
         generation,
         reset: true,
+        building: false,
     }
 }
 
@@ -271,7 +280,9 @@ fn replay(
                     Err(_) => torn[index] = true,
                 }
             }
-            run(core, &cut, &batches, &dead);
+            let posted = posted(config, log, cut.tick)?;
+            let settled = log.settled_by(cut.tick)?;
+            core.run(&TickInput { posted: &posted, settled: &settled, ..input(&cut, &batches, &dead) });
         }
     }
 }
@@ -303,24 +314,37 @@ fn join(config: &Config, index: usize, batches: &[RecordBatch]) -> Result<Option
     Ok((batch.num_rows() > 0).then_some(batch))
 }
 
-pub(crate) fn decode(stored: &store::Cut, config: &Config) -> Result<Cut, StartError> {
+fn decode(stored: &store::Cut, config: &Config) -> Result<Cut, StartError> {
     Cut::decode(stored, config.streams.iter().map(|s| s.name.as_str()))
         .map_err(|e| StartError::State("log".to_owned(), e.to_string()))
 }
 
 /// The logged events of a tick, of streams that the configuration still has.
-pub(crate) fn logged(config: &Config, log: &mut Log, tick: u64) -> Result<Vec<(usize, RecordBatch)>, StartError> {
+fn logged(config: &Config, log: &mut Log, tick: u64) -> Result<Vec<(usize, RecordBatch)>, StartError> {
     let entries = log.entries(tick)?;
     let index = |name: &str| config.streams.iter().position(|s| s.name == name);
     Ok(entries.into_iter().filter_map(|(name, batch)| Some((index(&name)?, batch))).collect())
 }
 
-pub(crate) fn run(core: &mut Core, cut: &Cut, batches: &[(usize, RecordBatch)], dead: &[(usize, DeadLetter)]) {
-    core.run(&TickInput {
+/// The dead letters that a tick's posts brought.
+fn posted(config: &Config, log: &Log, tick: u64) -> Result<Vec<(usize, DeadLetter)>, StartError> {
+    let index = |name: &str| config.streams.iter().position(|s| s.name == name);
+    Ok(log.dead_letters_of(tick)?.into_iter().filter_map(|(name, letter)| Some((index(&name)?, letter))).collect())
+}
+
+/// What a tick takes of a cut and its events.
+pub(crate) fn input<'a>(
+    cut: &Cut,
+    batches: &'a [(usize, RecordBatch)],
+    dead: &'a [(usize, DeadLetter)],
+) -> TickInput<'a> {
+    TickInput {
         tick: cut.tick,
         reading: cut.reading,
         batches,
+        posted: &[],
         dead,
+        settled: &[],
         caught_up: cut.streams.iter().map(|s| s.caught_up).collect(),
-    });
+    }
 }

@@ -14,7 +14,7 @@ use store::{Commit, Durability, Log, Retention, Start, State};
 use crate::{
     checkpoint,
     clock::Reading,
-    core::{Core, TickInput},
+    core::Core,
     cut::{Cut, StreamCut},
     plan, recover,
 };
@@ -40,6 +40,9 @@ feeds:
     idle_ttl: 40s
     keep: 30s
   latest: { sql: 'SELECT k, n FROM events', key: [k], delete_when: n % 5 = 0, keep: 20s }
+  late:
+    sql: SELECT reason, window_start, count(*) AS c FROM TUMBLE(events_dead_letters, at, INTERVAL '10 seconds') GROUP BY reason, window_start
+    keep: 1m
   all: { sql: 'SELECT k, n FROM events WHERE n > 2', keep_rows: 7 }
 ";
 
@@ -72,7 +75,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn configure(lateness: u8) -> (Config, Vec<Plan>) {
     let text = CONFIG.replace("LATENESS", &format!("{lateness}s"));
-    let config = config::load_str(Path::new("test.yaml"), &text, &|_| None).expect("a good configuration");
+    let config =
+        config::load_str(Path::new("test.yaml"), &text, &|_| None).expect("a good configuration").with_dead_letters();
     let plans = plan::plan(&config).expect("good queries");
     (config, plans)
 }
@@ -105,26 +109,26 @@ impl Engine {
         let options = store::Options { dir: None, durability: Durability::Process, vfs: None };
         let store::Opened { mut log, mut state, start } = store::open(&options).expect("a store in memory");
         let (config, plans) = configure(5);
-        let recovered =
-            recover::recover(&config, &plans, &mut log, &mut state, &start, &mut vec![None]).expect("nothing to read");
+        let recovered = recover::recover(&config, &plans, &mut log, &mut state, &start, &mut vec![None, None])
+            .expect("nothing to read");
         Self { log, state, start, core: recovered.core, config, plans, saved: 0 }
     }
 
     fn tick(&mut self, reading: Reading, events: Option<&RecordBatch>) {
         let cut =
-            Cut { tick: self.core.tick + 1, reading, streams: vec![StreamCut { position: None, caught_up: true }] };
+            Cut { tick: self.core.tick + 1, reading, streams: vec![StreamCut { position: None, caught_up: true }; 2] };
         let entries: Vec<store::Entry> = events.iter().map(|b| ("events".to_owned(), (*b).clone())).collect();
-        let encoded = cut.encode(["events"].into_iter());
+        let encoded = cut.encode(["events", "events_dead_letters"].into_iter());
         self.log
-            .commit(&Commit { cut: &encoded, entries: &entries, dead: &[], keys: &[] })
+            .commit(&Commit { cut: &encoded, entries: &entries, dead: &[], keys: &[], settled: &[] })
             .expect("a commit to memory");
         let batches: Vec<(usize, RecordBatch)> = events.iter().map(|b| (0, (*b).clone())).collect();
-        self.core.run(&TickInput { tick: cut.tick, reading, batches: &batches, dead: &[], caught_up: vec![true] });
+        self.core.run(&recover::input(&cut, &batches, &[]));
     }
 
     fn checkpoint(&mut self) {
         if self.core.tick > self.saved {
-            let checkpoint = checkpoint::capture(&mut self.core, &[None], &mut Vec::new());
+            let checkpoint = checkpoint::capture(&mut self.core, &[None, None], &mut Vec::new());
             self.state.write(&checkpoint).expect("a write to memory");
             self.saved = self.core.tick;
         }
@@ -138,8 +142,8 @@ impl Engine {
     fn crash(&mut self) {
         self.start.last_tick = self.log.last_tick();
         let Self { log, state, start, config, plans, .. } = self;
-        let recovered =
-            recover::recover(config, plans, log, state, start, &mut vec![None]).expect("what was written is read");
+        let recovered = recover::recover(config, plans, log, state, start, &mut vec![None, None])
+            .expect("what was written is read");
         assert_eq!(recovered.notes, Vec::<String>::new(), "nothing is rebuilt");
         self.core = recovered.core;
     }

@@ -19,10 +19,15 @@ use crate::{
     handle::{Request, Status},
     inbox::{Delivery, Mailbox},
     journal::Tick,
+    rebuild::{Exchange, Present},
+    recover::input,
 };
 
 /// How often a checkpoint is taken while there are ticks.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the engine waits for the checkpoint that has a rebuilt feed.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A shard: a cursor for each feed it follows, and its box.
 struct Shard {
@@ -50,6 +55,7 @@ impl Runner {
     pub(crate) fn run(mut self) {
         let mut shards: Vec<Option<Shard>> = Vec::new();
         let mut checkpointed = self.saved;
+        let mut exchange: Option<Exchange> = None;
         let timer = every(CHECKPOINT_EVERY);
         let ticks_run = metrics::counter!(metric::TICKS);
         let tick_seconds = metrics::histogram!(metric::TICK_SECONDS);
@@ -61,6 +67,9 @@ impl Runner {
                     let Ok(tick) = tick else { break };
                     let began = Instant::now();
                     self.tick(&tick);
+                    if let Some(exchange) = exchange.take() {
+                        self.exchange(exchange, &mut checkpointed);
+                    }
                     for shard in shards.iter_mut().flatten() {
                         self.fill(shard);
                     }
@@ -69,6 +78,11 @@ impl Runner {
                     processing_seconds.record(tick.arrived.elapsed().as_secs_f64());
                 }
                 recv(self.requests) -> request => match request {
+                    Ok(Request::Exchange(wanted)) => {
+                        exchange = Some(wanted);
+                        // It needs a tick of its own: cursors of the last one are of the old feed.
+                        self.due.store(0, Ordering::Relaxed);
+                    }
                     Ok(request) => self.answer(request, &mut shards),
                     Err(_) => break,
                 },
@@ -94,14 +108,38 @@ impl Runner {
         for (position, cut) in self.positions.iter_mut().zip(&tick.cut.streams) {
             position.clone_from(&cut.position);
         }
-        self.core.run(&TickInput {
-            tick: tick.cut.tick,
-            reading: tick.cut.reading,
-            batches: &tick.batches,
-            dead: &tick.dead,
-            caught_up: tick.cut.streams.iter().map(|s| s.caught_up).collect(),
-        });
+        let input = input(&tick.cut, &tick.batches, &tick.dead);
+        self.core.run(&TickInput { posted: &tick.posted, settled: &tick.settled, ..input });
         self.show();
+    }
+
+    /// Puts rebuilt feeds in the place of those that were served, and has that written before
+    /// anyone sees it: a crash must not bring the old ones back.
+    fn exchange(&mut self, Exchange { feeds, watermarks, done }: Exchange, checkpointed: &mut Offset) {
+        let exchanged = self.core.exchange(feeds, &watermarks);
+        if exchanged {
+            self.show();
+            if self.wait_for_writer() {
+                *checkpointed = self.core.tick;
+                self.writer.write(checkpoint::capture(&mut self.core, &self.positions, &mut self.drop_owners));
+            }
+            if !self.wait_for_writer() {
+                tracing::warn!("a rebuilt feed is shown before the checkpoint that has it could be written");
+            }
+        }
+        let _ = done.send(exchanged);
+    }
+
+    /// False if it takes too long.
+    fn wait_for_writer(&self) -> bool {
+        let began = Instant::now();
+        while !self.writer.is_idle() {
+            if began.elapsed() > WRITE_WITHIN {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        true
     }
 
     /// Publishes what is read without asking this thread.
@@ -116,6 +154,9 @@ impl Runner {
         for (shown, state) in self.status.streams.iter().zip(&self.core.streams) {
             if let Some((_, marks)) = &state.time {
                 shown.watermark.store(marks.current(), Ordering::Relaxed);
+            }
+            if let Some(of) = state.letters_of {
+                shown.accepted.store(self.core.streams[of].refused, Ordering::Relaxed);
             }
         }
     }
@@ -139,6 +180,15 @@ impl Runner {
                     shard.cursors[feed] = on.then(|| self.core.feeds[feed].feed.offset());
                 }
             }
+            Request::Present { record, reply } => {
+                if let Some(feeds) = record {
+                    self.core.record(feeds);
+                }
+                let Core { tick, reading, .. } = self.core;
+                let _ = reply.send(Present { tick, reading, positions: self.positions.clone() });
+            }
+            // It waits for a tick: the loop has taken it.
+            Request::Exchange(exchange) => drop(exchange),
             Request::Refresh { shard } => {
                 if let Some(shard) = &mut shards[shard] {
                     self.fill(shard);

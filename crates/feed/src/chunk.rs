@@ -83,7 +83,13 @@ impl Column {
             DataType::Int => Values::I32(vec![0; SLOTS].into()),
             DataType::Double => Values::F64(vec![0.0; SLOTS].into()),
             DataType::Boolean => Values::Bool(Bits::default()),
-            DataType::Text | DataType::Json => Values::Text(Texts::new()),
+            // `Source::of` admits no cells of the types after JSON.
+            DataType::Text
+            | DataType::Json
+            | DataType::Decimal { .. }
+            | DataType::Date
+            | DataType::Bytes
+            | DataType::TextList => Values::Text(Texts::new()),
         };
         Self { valid: Bits::default(), values }
     }

@@ -18,10 +18,10 @@ use crate::{
 /// The encodings of a delta or snapshot, each made by the first who needs it (INV-7). An
 /// empty list costs next to nothing: most deltas are encoded in one way or none.
 #[derive(Default)]
-struct Encoded(Mutex<Vec<(u32, Cell)>>);
+struct Encoded(Mutex<Vec<(u32, Made)>>);
 
-/// Where one encoding comes to be.
-type Cell = Arc<OnceLock<Arc<[Bytes]>>>;
+/// Pieces that one reader makes and the others wait for.
+type Made = Arc<OnceLock<Arc<[Bytes]>>>;
 
 impl Encoded {
     fn get(&self, number: u32, make: impl FnOnce() -> Arc<[Bytes]>) -> Arc<[Bytes]> {
@@ -30,7 +30,7 @@ impl Encoded {
         let cell = match known.iter().find(|(n, _)| *n == number) {
             Some((_, cell)) => Arc::clone(cell),
             None => {
-                let cell = Cell::default();
+                let cell = Made::default();
                 known.push((number, Arc::clone(&cell)));
                 cell
             }

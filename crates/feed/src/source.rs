@@ -36,6 +36,7 @@ impl<'a> Source<'a> {
             DataType::Double => any.downcast_ref::<Float64Array>().map(|a| Cells::F64(a.values())),
             DataType::Boolean => any.downcast_ref().map(Cells::Bool),
             DataType::Text | DataType::Json => any.downcast_ref().map(Cells::Text),
+            DataType::Decimal { .. } | DataType::Date | DataType::Bytes | DataType::TextList => None,
         };
         let cells = cells.ok_or_else(|| ApplyError::Type {
             column: column.name.clone(),

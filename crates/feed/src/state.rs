@@ -163,7 +163,7 @@ fn write_schema(out: &mut Writer, schema: &FeedSchema) {
     out.u32(schema.key_len as u32);
     out.u32(schema.schema.columns.len() as u32);
     for column in &schema.schema.columns {
-        out.u8(match column.data_type {
+        let code = match column.data_type {
             DataType::Text => 0,
             DataType::BigInt => 1,
             DataType::Int => 2,
@@ -171,7 +171,16 @@ fn write_schema(out: &mut Writer, schema: &FeedSchema) {
             DataType::Boolean => 4,
             DataType::Timestamp => 5,
             DataType::Json => 6,
-        });
+            DataType::Decimal { .. } => 7,
+            DataType::Date => 8,
+            DataType::Bytes => 9,
+            DataType::TextList => 10,
+        };
+        out.u8(code);
+        if let DataType::Decimal { precision, scale } = column.data_type {
+            out.u8(precision);
+            out.u8(scale);
+        }
     }
 }
 

@@ -53,6 +53,8 @@ codes! {
     DuplicateRef = "duplicate_ref", 409;
     /// A request with this `Idempotency-Key` is under way.
     IdempotencyInFlight = "idempotency_in_flight", 409;
+    /// The past that a feed would be rebuilt from is not all there, or other feeds come first.
+    CannotRebuild = "cannot_rebuild", 409;
     /// The body, or what it unpacks to, is larger than allowed.
     TooLarge = "too_large", 413;
     /// A `Content-Type` or `Content-Encoding` that is not read.

@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //!
-//! - [`schema`]: the seven column types, and the schemas of streams and feeds
+//! - [`schema`]: the column types, and the schemas of streams and feeds
 //! - [`cursor`]: where a watcher of a feed stands
 //! - [`change`]: what a query makes of one tick, and state as blocks of bytes
 //! - [`dead_letter`]: what was refused, why, and where
@@ -22,5 +22,5 @@ pub mod schema;
 pub use change::{RowChanges, StateBlock};
 pub use code::Code;
 pub use cursor::{Cursor, Offset, ViewId};
-pub use dead_letter::{DeadLetter, Reason};
-pub use schema::{Column, DataType, FeedKind, FeedSchema, Schema};
+pub use dead_letter::{DeadLetter, Edge, KeptLetter, LetterId, Letters, RawFormat, Reason};
+pub use schema::{Column, DataType, FeedKind, FeedSchema, Schema, TypeError};

@@ -5,7 +5,7 @@ use datafusion::arrow::{
     datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType},
     util::display::array_value_to_string,
 };
-use model::{DeadLetter, Reason, dead_letter::MAX_RAW, schema::is_json};
+use model::{DeadLetter, RawFormat, Reason, dead_letter::MAX_RAW, schema::is_json};
 
 /// Integers beyond this are text in JSON: JavaScript would round them.
 const EXACT: u64 = 1 << 53;
@@ -21,7 +21,7 @@ pub(crate) fn letter(reason: Reason, message: String, batch: &RecordBatch, row: 
         }
         raw.truncate(end);
     }
-    DeadLetter { reason, feed: String::new(), message, raw: raw.into() }
+    DeadLetter { reason, feed: String::new(), message, raw: raw.into(), format: RawFormat::Json }
 }
 
 /// A row as a JSON object; nulls are left out.

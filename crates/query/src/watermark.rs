@@ -147,6 +147,11 @@ impl Watermarks {
         self.current
     }
 
+    /// It is known from elsewhere that time has come this far.
+    pub fn raise(&mut self, watermark: i64) {
+        self.current = self.current.max(watermark);
+    }
+
     /// The watermark after the last [`Watermarks::advance`]; `i64::MIN` before any event.
     pub fn current(&self) -> i64 {
         self.current

@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use bytes::Bytes;
 use feed::{Changes, Delta};
 use futures_util::future::BoxFuture;
-use model::{DeadLetter, FeedSchema, Offset, ViewId};
+use model::{DeadLetter, FeedSchema, KeptLetter, LetterId, Letters, Offset, ViewId};
 
 /// A stream, as clients see it.
 #[derive(Debug, Clone)]
@@ -20,6 +20,10 @@ pub struct StreamInfo {
     pub event_time: Option<String>,
     /// Whether clients may send events: its source is `http`.
     pub writable: bool,
+    /// Events that it takes a second, of all clients together.
+    pub max_events_per_second: usize,
+    /// Whether it is there without being written down: another's dead letters.
+    pub implied: bool,
 }
 
 /// A feed, as clients see it.
@@ -61,6 +65,8 @@ pub struct Append {
     pub key: Option<IdempotencyKey>,
     /// To be stored with the key, and returned to a repetition.
     pub answer: Bytes,
+    /// Dead letters that are among the events: each only once.
+    pub settled: Vec<LetterId>,
 }
 
 /// What became of an append.
@@ -81,6 +87,14 @@ pub enum AppendError {
         /// When to come again, in milliseconds.
         retry_after_ms: u64,
     },
+    /// More events a second than the stream takes: `max_events_per_second`.
+    #[error("stream `{stream}` takes no more events at the moment: its `max_events_per_second` is reached")]
+    TooFast {
+        /// The stream.
+        stream: String,
+        /// When to come again, in milliseconds.
+        retry_after_ms: u64,
+    },
     /// The disk is full.
     #[error("the disk is full")]
     DiskFull,
@@ -90,6 +104,9 @@ pub enum AppendError {
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     Mismatch,
+    /// A dead letter was settled before, or is gone.
+    #[error("one of the dead letters is an event already, or gone")]
+    Settled,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -103,8 +120,22 @@ pub enum AppendError {
 #[error("the server is stopping")]
 pub struct Unavailable;
 
+/// Why a feed cannot be made anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RebuildError {
+    /// The past is not all there, or other feeds come first.
+    #[error("{0}")]
+    Refused(String),
+    /// Reading the past failed.
+    #[error("{0}")]
+    Failed(String),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
 /// How a feed stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FeedStatus {
     /// Rows now.
     pub rows: u64,
@@ -112,6 +143,8 @@ pub struct FeedStatus {
     pub offset: Offset,
     /// Groups that its query holds.
     pub groups: u64,
+    /// How much of its past has been made anew, from 0 to 1, while that goes on.
+    pub rebuilding: Option<f64>,
 }
 
 /// How a stream stands.
@@ -132,7 +165,7 @@ pub struct StreamStatus {
 }
 
 /// How everything stands, in the order of [`Backend::feeds`] and [`Backend::streams`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Status {
     /// The feeds.
     pub feeds: Vec<FeedStatus>,
@@ -155,6 +188,10 @@ pub trait Backend: Send + Sync + 'static {
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
     /// What changed in a feed since an offset: the one read operation.
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>>;
+    /// A page of a stream's dead letters.
+    fn dead_letters(&self, stream: usize, wanted: Letters) -> BoxFuture<'static, Result<Vec<KeptLetter>, Unavailable>>;
+    /// Begins to make a feed anew from the past; [`FeedStatus::rebuilding`] says how far it is.
+    fn rebuild(&self, feed: usize) -> BoxFuture<'static, Result<(), RebuildError>>;
     /// A shard's inbox. `wake` is called from the writer's thread when there is something
     /// to take, so it is cheap and never blocks.
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox>;

@@ -4,6 +4,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -21,12 +25,19 @@ pub struct Socket {
     limit: Duration,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Whether nothing was read since the last write: the client has begun no request.
+    idle: Arc<AtomicBool>,
 }
 
 impl Socket {
     /// `limit` is how long a write may wait for the client.
     pub fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, limit, stalled: None }
+        Self { stream, limit, stalled: None, idle: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// Whether the client has begun no request since the last answer, now and later.
+    pub fn idle(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.idle)
     }
 
     /// The socket itself, if nothing is on its way to the client.
@@ -36,6 +47,7 @@ impl Socket {
 
     fn watched<T>(&mut self, context: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if write.is_ready() {
+            self.idle.store(true, Ordering::Relaxed);
             self.stalled = None;
             return write;
         }
@@ -52,7 +64,12 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.idle.store(false, Ordering::Relaxed);
+        }
+        read
     }
 }
 

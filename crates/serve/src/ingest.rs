@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use model::{Code, DeadLetter};
+use model::{Code, DeadLetter, KeptLetter, RawFormat};
 use parking_lot::Mutex;
 use serde::Serialize;
 use sources::decode::{Decoded, Decoder, Format, Limits as DecodeLimits};
 
-use crate::backend::{Append, AppendError, Appended, Backend, IdempotencyKey};
+use crate::{
+    backend::{Append, AppendError, Appended, Backend, IdempotencyKey},
+    rates::{Rates, TooFast},
+};
 
 /// How many rejections an answer lists.
 const LISTED: usize = 100;
@@ -69,6 +72,7 @@ pub struct Prepared {
 pub struct Ingest {
     backend: Arc<dyn Backend>,
     limits: DecodeLimits,
+    rates: Arc<Rates>,
     /// Decoders that are not in use, by stream. They learn the order of keys, so a few
     /// are kept.
     idle: Vec<Mutex<Vec<Decoder>>>,
@@ -76,20 +80,24 @@ pub struct Ingest {
 
 impl Ingest {
     /// For the backend's streams.
-    pub fn new(backend: Arc<dyn Backend>, max_record: usize) -> Self {
+    pub fn new(backend: Arc<dyn Backend>, rates: Arc<Rates>, max_record: usize) -> Self {
         let idle = backend.streams().iter().map(|_| Mutex::default()).collect();
         let limits = DecodeLimits { max_record, max_depth: MAX_DEPTH, batch_rows: BATCH_ROWS };
-        Self { backend, limits, idle }
+        Self { backend, limits, rates, idle }
+    }
+
+    /// The stream of this name.
+    pub fn known(&self, name: &str) -> Result<usize, (Code, String)> {
+        self.backend.streams().iter().position(|s| s.name == name).ok_or_else(|| {
+            let shown: String = name.chars().take(80).collect();
+            (Code::UnknownStream, format!("there is no stream `{shown}`; GET /v1/streams lists them"))
+        })
     }
 
     /// The stream of this name, if clients may write to it.
     pub fn stream(&self, name: &str) -> Result<usize, (Code, String)> {
-        let streams = self.backend.streams();
-        let Some(index) = streams.iter().position(|s| s.name == name) else {
-            let shown: String = name.chars().take(80).collect();
-            return Err((Code::UnknownStream, format!("there is no stream `{shown}`; GET /v1/streams lists them")));
-        };
-        if streams[index].writable {
+        let index = self.known(name)?;
+        if self.backend.streams()[index].writable {
             Ok(index)
         } else {
             Err((Code::NotWritable, format!("`{name}` reads its own source; only streams of type http take events")))
@@ -111,18 +119,25 @@ impl Ingest {
         task.await.map_err(|e| AppendError::Failed(format!("decoding: {e}")))
     }
 
-    fn decode_now(&self, stream: usize, format: Format, bytes: &[u8]) -> Prepared {
+    fn decoder(&self, stream: usize) -> Decoder {
         let idle = self.idle[stream].lock().pop();
-        let mut decoder = idle.unwrap_or_else(|| {
+        idle.unwrap_or_else(|| {
             let info = &self.backend.streams()[stream];
             Decoder::new(&info.columns, info.event_time.as_deref(), self.limits)
-        });
-        let decoded = decoder.decode(format, bytes);
+        })
+    }
+
+    fn give_back(&self, stream: usize, decoder: Decoder) {
         let mut idle = self.idle[stream].lock();
         if idle.len() < IDLE {
             idle.push(decoder);
         }
-        drop(idle);
+    }
+
+    fn decode_now(&self, stream: usize, format: Format, bytes: &[u8]) -> Prepared {
+        let mut decoder = self.decoder(stream);
+        let decoded = decoder.decode(format, bytes);
+        self.give_back(stream, decoder);
         let rejected = decoded.rejected.iter().take(LISTED).map(|r| Rejected {
             index: r.index,
             code: r.letter.reason.as_str(),
@@ -145,6 +160,13 @@ impl Ingest {
         key: Option<IdempotencyKey>,
         answer: Bytes,
     ) -> Result<Appended, AppendError> {
+        let Receipt { accepted, rejected_total, .. } = prepared.receipt;
+        self.rates.events(prepared.stream, accepted + rejected_total).map_err(|TooFast(wait)| {
+            AppendError::TooFast {
+                stream: self.backend.streams()[prepared.stream].name.clone(),
+                retry_after_ms: wait.as_millis() as u64 + 1,
+            }
+        })?;
         let dead: Vec<DeadLetter> = prepared.decoded.rejected.into_iter().map(|r| r.letter).collect();
         if prepared.decoded.batches.is_empty() && dead.is_empty() && key.is_none() {
             return Ok(Appended::Done);
@@ -156,18 +178,67 @@ impl Ingest {
             bytes: prepared.bytes,
             key,
             answer,
+            settled: Vec::new(),
         };
         self.backend.append(append).await
     }
+
+    /// Decodes dead letters anew and keeps those that are good as events.
+    pub async fn replay(self: &Arc<Self>, stream: usize, letters: Vec<KeptLetter>) -> Result<Replayed, AppendError> {
+        let this = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || this.decode_letters(stream, &letters));
+        let (append, outcome) = task.await.map_err(|e| AppendError::Failed(format!("decoding: {e}")))?;
+        if !append.settled.is_empty() {
+            self.backend.append(append).await?;
+        }
+        Ok(outcome)
+    }
+
+    fn decode_letters(&self, stream: usize, letters: &[KeptLetter]) -> (Append, Replayed) {
+        let mut decoder = self.decoder(stream);
+        let mut outcome = Replayed::default();
+        let (mut batches, mut settled) = (Vec::new(), Vec::new());
+        for KeptLetter { id, letter, .. } in letters {
+            let mut decoded = decoder.decode(Format::from(letter.format), &letter.raw);
+            // An array of one event was refused as an event, and is none now.
+            let one = letter.format != RawFormat::Json || letter.raw.trim_ascii_start().starts_with(b"{");
+            if one && decoded.rejected.is_empty() && decoded.accepted == 1 {
+                batches.append(&mut decoded.batches);
+                settled.push(*id);
+                outcome.replayed += 1;
+            } else {
+                outcome.refused += 1;
+                let why = decoded.rejected.into_iter().next().map(|r| r.letter.message);
+                outcome.first_refusal = outcome.first_refusal.or(why);
+            }
+        }
+        self.give_back(stream, decoder);
+        let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        let answer = Bytes::new();
+        (Append { stream, batches, dead: Vec::new(), bytes, key: None, answer, settled }, outcome)
+    }
+}
+
+/// What became of dead letters that were decoded anew.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// Events now.
+    pub replayed: u64,
+    /// Refused as before.
+    pub refused: u64,
+    /// Why the first of these is.
+    pub first_refusal: Option<String>,
 }
 
 /// The code, the text and, where it makes sense, when to come again (milliseconds).
 pub fn refusal(error: &AppendError) -> (Code, String, Option<u64>) {
     let (code, retry) = match error {
         AppendError::Busy { retry_after_ms } => (Code::Unavailable, Some(*retry_after_ms)),
+        AppendError::TooFast { retry_after_ms, .. } => (Code::LimitReached, Some(*retry_after_ms)),
         AppendError::DiskFull => (Code::DiskFull, None),
         AppendError::InFlight => (Code::IdempotencyInFlight, None),
         AppendError::Mismatch => (Code::IdempotencyMismatch, None),
+        AppendError::Settled => (Code::Internal, None),
         AppendError::Stopping => (Code::Shutdown, Some(1000)),
         AppendError::Failed(reason) => {
             tracing::error!(reason, "events could not be kept");

@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! - [`backend`]: the traits that whoever wires the program implements
-//! - `server`: binds, accepts, stops in order; `connection`, `limits`: what it accepts
+//! - `server`: binds, accepts, stops in order; `connection`, `limits`, `rates`: what it accepts
 //! - `http`: the router and its handlers; `problem`: errors as RFC 9457 documents
 //! - `ingest`: events from clients, decoded, kept and answered for
 //! - `ws`: RFC 6455 and the messages of `tidewire.v1`
@@ -23,6 +23,7 @@ mod limits;
 mod metrics;
 mod poll;
 mod problem;
+mod rates;
 mod server;
 mod shared;
 mod ws;

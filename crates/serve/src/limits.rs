@@ -44,6 +44,13 @@ impl Connections {
     }
 }
 
+impl ConnectionGuard {
+    /// Who is at the other end.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock();

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -270,11 +270,14 @@ impl Acceptor {
     /// One connection, until it closes, becomes a viewer's, or the server stops.
     fn converse(&self, stream: TcpStream, guard: Arc<ConnectionGuard>) -> impl Future<Output = ()> + use<> {
         let socket = Socket::new(stream, self.app.shared.limits.body_timeout);
+        let idle = socket.idle();
         let router = self.router.clone();
         let leaving = Arc::new(OnceLock::new());
         let service = {
             let leaving = Arc::clone(&leaving);
-            service_fn(move |request: hyper::Request<Incoming>| {
+            let address = guard.address();
+            service_fn(move |mut request: hyper::Request<Incoming>| {
+                request.extensions_mut().insert(address);
                 let head_only = request.method() == Method::HEAD;
                 let answering = router.clone().oneshot(request.map(axum::body::Body::new));
                 let leaving = Arc::clone(&leaving);
@@ -329,7 +332,7 @@ impl Acceptor {
                 }
             };
             if let Err(error) = ended {
-                count_broken(metrics, &error);
+                count_broken(metrics, &error, idle.load(Ordering::Relaxed));
             }
             metrics.http_connections.decrement(1);
             drop(alive);
@@ -358,17 +361,17 @@ fn viewer_of(
     Ok(Some(NewViewer { socket, read, opening, connection }))
 }
 
-/// Counts what hyper refused by itself (INV-6). Other ends are no refusals: clients
-/// break off all the time.
-fn count_broken(metrics: &ServerMetrics, error: &hyper::Error) {
+/// Counts what hyper refused by itself (INV-6). Other ends are no refusals: clients break
+/// off all the time, and browsers keep connections open on which they ask nothing more.
+fn count_broken(metrics: &ServerMetrics, error: &hyper::Error, idle: bool) {
     if error.is_parse_too_large() {
         metrics.refuse(Code::TooLarge);
     } else if error.is_parse() {
         metrics.refuse(Code::BadRequest);
-    } else if error.is_timeout() {
+    } else if error.is_timeout() && !idle {
         metrics.refuse(Code::RequestTimeout);
     } else {
-        tracing::debug!(%error, "a connection broke off");
+        tracing::debug!(%error, idle, "a connection broke off");
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use config::Limits;
 use feed::{Delta, Snapshot};
 use metrics_exporter_prometheus::PrometheusHandle;
-use model::Offset;
+use model::{Code, Offset};
 use parking_lot::Mutex;
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     encode::{frame::FrameEncoder, framing::Framing, updates::Updates},
     ingest::Ingest,
     metrics::{DashboardMetrics, FeedMetrics, ServerMetrics, frames_encoded},
+    rates::Rates,
 };
 
 /// How many snapshots of one feed may be on their way to viewers at once. More viewers
@@ -88,6 +89,8 @@ pub struct Shared {
     pub prometheus: PrometheusHandle,
     /// Takes events.
     pub ingest: Arc<Ingest>,
+    /// How much may come in a second.
+    pub rates: Arc<Rates>,
 }
 
 impl Shared {
@@ -107,7 +110,10 @@ impl Shared {
             metrics: DashboardMetrics::new(&d.name),
         };
         let dashboards = backend.dashboards().iter().enumerate().map(dashboard).collect();
-        let ingest = Arc::new(Ingest::new(Arc::clone(&backend), limits.max_record));
+        let events = backend.streams().iter().map(|s| s.max_events_per_second);
+        let (all, of_address) = (limits.max_requests_per_second, limits.max_requests_per_second_per_address);
+        let rates = Arc::new(Rates::new(all, of_address, events));
+        let ingest = Arc::new(Ingest::new(Arc::clone(&backend), Arc::clone(&rates), limits.max_record));
         Self {
             backend,
             limits,
@@ -119,6 +125,7 @@ impl Shared {
             metrics: ServerMetrics::new(),
             prometheus,
             ingest,
+            rates,
         }
     }
 
@@ -147,6 +154,14 @@ impl Shared {
                 self.dashboards[dashboard].updates.snapshot(feed, snapshot, packed, encoder)
             }
         }
+    }
+
+    /// The feed of this name, or what to say to who asked for it.
+    pub fn known_feed(&self, name: &str) -> Result<usize, (Code, String)> {
+        self.feed(name).ok_or_else(|| {
+            let shown: String = name.chars().take(80).collect();
+            (Code::UnknownFeed, format!("there is no feed `{shown}`; GET /v1/feeds lists them"))
+        })
     }
 
     /// The feed of this name.

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, f64::consts::TAU, mem, sync::Arc};
 
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMillisecondArray, new_null_array,
 };
 use arrow_schema::SchemaRef;
 use config::{Generated, GeneratorSource, StreamColumn};
@@ -15,6 +16,9 @@ use crate::decode::stream_column;
 /// More than this is never owed: after a pause (a machine that slept) the events of the
 /// time before are left out.
 const MAX_OWED_MS: i64 = 60_000;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
 
 /// Makes events at a steady rate.
 ///
@@ -233,7 +237,7 @@ impl Made {
     }
 
     /// An array of the column's type.
-    fn collect<'a>(&self, values: impl Iterator<Item = Value<'a>>) -> ArrayRef {
+    fn collect<'a>(&self, values: impl ExactSizeIterator<Item = Value<'a>>) -> ArrayRef {
         match self.data_type {
             DataType::Text => Arc::new(StringArray::from_iter_values(values.map(Value::text))),
             DataType::Json => Arc::new(StringArray::from_iter_values(values.map(Value::json))),
@@ -244,7 +248,16 @@ impl Made {
                 Arc::new(Int32Array::from_iter_values(values.map(|v| clamp(v.integer()))))
             }
             DataType::Double => Arc::new(Float64Array::from_iter_values(values.map(Value::number))),
+            DataType::Decimal { precision, scale } => {
+                let values = Decimal128Array::from_iter_values(values.map(|v| v.decimal(precision, scale)));
+                Arc::new(values.with_data_type(self.data_type.arrow()))
+            }
             DataType::Boolean => Arc::new(values.map(|v| Some(v.number() >= 0.5)).collect::<BooleanArray>()),
+            DataType::Date => {
+                Arc::new(Date32Array::from_iter_values(values.map(|v| v.integer().div_euclid(DAY_MS) as i32)))
+            }
+            // The configuration gives a generator no columns of these types.
+            DataType::Bytes | DataType::TextList => new_null_array(&self.data_type.arrow(), values.len()),
         }
     }
 }
@@ -275,6 +288,17 @@ impl Value<'_> {
             Self::Number(number) => number.round() as i64,
             Self::Integer(integer) => integer,
         }
+    }
+
+    /// The nearest decimal with these digits.
+    fn decimal(self, precision: u8, scale: u8) -> i128 {
+        let unit = 10_i128.pow(scale.into());
+        let value = match self {
+            Self::Integer(integer) => i128::from(integer).saturating_mul(unit),
+            other => (other.number() * unit as f64).round() as i128,
+        };
+        let most = 10_i128.pow(precision.into()) - 1;
+        value.clamp(-most, most)
     }
 
     fn number(self) -> f64 {

@@ -3,10 +3,13 @@
 use arrow_array::{
     Array, RecordBatch,
     cast::AsArray,
-    types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType},
+    types::{Date32Type, Decimal128Type, DecimalType, Float64Type, Int32Type, Int64Type, TimestampMillisecondType},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use model::{Column, DataType, dead_letter::MAX_RAW};
+
+use crate::decode::date_text;
 
 /// 2^53: integers beyond it are strings in JSON, because readers in JavaScript round them.
 const SAFE_INTEGER: u64 = 1 << 53;
@@ -64,6 +67,35 @@ fn value(out: &mut Vec<u8>, data_type: Option<DataType>, array: &dyn Array, row:
             let value = serde_json::Value::from(array.as_primitive::<Float64Type>().value(row));
             out.extend_from_slice(value.to_string().as_bytes());
         }
+        Some(DataType::Decimal { precision, scale }) => {
+            let value = array.as_primitive::<Decimal128Type>().value(row);
+            text(out, &Decimal128Type::format_decimal(value, precision, scale as i8));
+        }
+        Some(DataType::Date) => match date_text(array.as_primitive::<Date32Type>().value(row)) {
+            Some(date) => text(out, &date),
+            None => out.extend_from_slice(b"null"),
+        },
+        Some(DataType::Bytes) => {
+            // Three bytes are four letters.
+            let bytes = array.as_binary::<i32>().value(row);
+            text(out, &STANDARD.encode(&bytes[..bytes.len().min(MAX_RAW)]));
+        }
+        Some(DataType::TextList) => {
+            let list = array.as_list::<i32>().value(row);
+            let items = list.as_string::<i32>();
+            for i in 0..items.len() {
+                if out.len() > MAX_RAW {
+                    return;
+                }
+                out.push(if i == 0 { b'[' } else { b',' });
+                if items.is_valid(i) {
+                    text(out, items.value(i));
+                } else {
+                    out.extend_from_slice(b"null");
+                }
+            }
+            out.extend_from_slice(if items.is_empty() { b"[]" } else { b"]" });
+        }
         Some(DataType::Boolean) => {
             out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" });
         }
@@ -99,7 +131,8 @@ mod tests {
     fn a_row_of_every_type_reads_back_as_it_was() {
         let line = concat!(
             r#"{"text":"a \"quote\" and ü","bigint":"9007199254740993","int":-7,"double":1.5,"#,
-            r#""boolean":true,"timestamp":-1,"json":{"a":[1,null]}}"#
+            r#""decimal":"-0.05","boolean":true,"timestamp":-1,"date":"2024-02-29","bytes":"AP8=","#,
+            r#""text[]":["a \"b\"",null,""],"json":{"a":[1,null]}}"#
         );
         let mut decoder = Decoder::new(&columns(), None, Limits::default());
         let decoded = decoder.decode(Format::Ndjson, format!("{line}\n{{}}").as_bytes());
@@ -108,6 +141,17 @@ mod tests {
             serde_json::from_slice(&row_as_json(&decoded.batches[0], 1)).expect("valid JSON");
         assert!(nulls.as_object().expect("an object").values().all(serde_json::Value::is_null));
         assert!(row_as_json(&decoded.batches[0], 2).is_empty());
+    }
+
+    #[test]
+    fn a_long_list_is_cut_too() {
+        let items = vec!["\"ü\""; 5000].join(",");
+        let line = format!(r#"{{"text[]":[{items}],"bytes":"{}"}}"#, "AAAA".repeat(5000));
+        let mut decoder = Decoder::new(&columns(), None, Limits::default());
+        let decoded = decoder.decode(Format::Ndjson, line.as_bytes());
+        let json = row_as_json(&decoded.batches[0], 0);
+        assert!((MAX_RAW - 1..=MAX_RAW).contains(&json.len()), "{} bytes", json.len());
+        assert!(std::str::from_utf8(&json).is_ok());
     }
 
     #[test]

@@ -48,7 +48,7 @@ mod wire;
 
 pub use cut::{Cut, Position};
 pub use db::MAX_BLOB;
-pub use dead::{MAX_DEAD_LETTERS, StoredDeadLetter};
+pub use dead::MAX_DEAD_LETTERS;
 pub use error::StoreError;
 pub use log::{Commit, Entry, KeyRecord, Log, Reach};
 pub use open::{Durability, Opened, Options, Start, open};

@@ -4,13 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
-use model::DeadLetter;
+use model::{DeadLetter, KeptLetter, LetterId, Letters};
 
 use crate::{
-    Durability, MAX_BLOB, StoreError, StoredDeadLetter,
+    Durability, MAX_BLOB, StoreError,
     cut::{Cut, EntryRef, StoredCut},
     db::{Db, EachError, Form, META, int, row_id, seq_of},
-    dead::{self, Streams},
+    dead::{self, MAX_UNCOVERED, Streams},
     entry,
     lock::DirLock,
     wire::{crc, seal, unseal},
@@ -28,7 +28,7 @@ const PAGE: usize = 4096;
 
 pub(crate) const FORM: Form = Form {
     name: "log.sqlite",
-    version: 1,
+    version: 2,
     page_size: PAGE as i32,
     auto_checkpoint: 0,
     tables: &[META, dead::TABLES, TABLES],
@@ -51,7 +51,12 @@ const TABLES: &str = "
         id INTEGER PRIMARY KEY, at INTEGER NOT NULL, stream INTEGER NOT NULL,
         principal TEXT NOT NULL, key TEXT NOT NULL, body_hash BLOB NOT NULL, answer BLOB NOT NULL,
         UNIQUE (stream, principal, key)
-    );";
+    );
+    CREATE TABLE settled ( -- by the tick `at`; until a checkpoint covers it, and a little longer
+        at INTEGER NOT NULL, clock INTEGER NOT NULL, tick INTEGER NOT NULL, counted INTEGER NOT NULL, number INTEGER NOT NULL,
+        UNIQUE (tick, counted, number)
+    );
+    CREATE INDEX settled_at ON settled (at);";
 
 /// An `Idempotency-Key` and what was answered to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +87,8 @@ pub struct Commit<'a> {
     pub dead: &'a [(String, DeadLetter)],
     /// Idempotency keys of the posts in `entries`.
     pub keys: &'a [KeyRecord],
+    /// Dead letters that came to be events in `entries`, and are none any more.
+    pub settled: &'a [LetterId],
 }
 
 /// How far back the log reaches for a stream.
@@ -210,7 +217,7 @@ impl Log {
         let keys = commit.keys.iter().map(|key| Ok((self.names.number(&mut self.db, &key.stream)?, key)));
         let keys = keys.collect::<Result<Vec<_>, StoreError>>()?;
 
-        let bare = entries.is_empty() && dead.is_empty() && keys.is_empty();
+        let bare = entries.is_empty() && dead.is_empty() && keys.is_empty() && commit.settled.is_empty();
         let names = &mut self.names;
         self.db.write(self.durability == Durability::Fsync && !bare, |db| {
             for NewEntry { stream, seq, schema, total, data } in &entries {
@@ -222,8 +229,19 @@ impl Log {
                 )?;
             }
             for (number, (stream, letter)) in dead.iter().enumerate() {
-                let letter = StoredDeadLetter { tick, number: number as u32, clock, letter: (*letter).clone() };
-                names.append(db, *stream, &letter)?;
+                let letter = KeptLetter {
+                    id: LetterId { tick, counted: false, number: number as u32 },
+                    at: clock,
+                    letter: (*letter).clone(),
+                };
+                names.append(db, *stream, &letter, MAX_UNCOVERED)?;
+            }
+            for id in commit.settled {
+                if !id.counted {
+                    Streams::remove(db, *id)?;
+                }
+                let row = (int(tick), clock, int(id.tick), id.counted, id.number);
+                db.run("INSERT INTO settled VALUES (?1, ?2, ?3, ?4, ?5)", row)?;
             }
             for (stream, key) in &keys {
                 db.run(
@@ -474,9 +492,37 @@ impl Log {
         self.streams.values().map(|stream| stream.total - stream.removed_bytes).sum()
     }
 
-    /// The newest `limit` dead letters of posts to a stream, the newest first.
-    pub fn dead_letters(&mut self, stream: &str, limit: usize) -> Result<Vec<StoredDeadLetter>, StoreError> {
-        self.names.newest(&self.db, stream, limit)
+    /// Dead letters of what came in to a stream.
+    pub fn dead_letters(&self, stream: &str, wanted: &Letters) -> Result<Vec<KeptLetter>, StoreError> {
+        self.names.read(&self.db, stream, false, wanted)
+    }
+
+    /// The dead letters that a tick's commit held, with their streams.
+    pub fn dead_letters_of(&self, tick: u64) -> Result<Vec<(String, DeadLetter)>, StoreError> {
+        self.names.of_tick(&self.db, tick)
+    }
+
+    /// Whether a dead letter can become an event: it is there, and was not settled before.
+    /// Of counted ones only the latter is known here.
+    pub fn is_open(&self, id: LetterId) -> Result<bool, StoreError> {
+        let there = if id.counted {
+            "SELECT NOT EXISTS (SELECT 1 FROM settled WHERE tick = ?1 AND counted = 1 AND number = ?2)"
+        } else {
+            "SELECT EXISTS (SELECT 1 FROM dead_letters WHERE tick = ?1 AND number = ?2)"
+        };
+        self.db.one(there, (int(id.tick), id.number), |row| row.get(0))
+    }
+
+    /// The dead letters that a tick's commit settled.
+    pub fn settled_by(&self, tick: u64) -> Result<Vec<LetterId>, StoreError> {
+        let mut settled = Vec::new();
+        let sql = "SELECT tick, counted, number FROM settled WHERE at = ?1 ORDER BY tick, counted, number";
+        self.db.each(sql, [int(tick)], |row| {
+            let (tick, counted, number) = (row.get::<_, i64>(0)? as u64, row.get(1)?, row.get(2)?);
+            settled.push(LetterId { tick, counted, number });
+            Ok(true)
+        })?;
+        Ok(settled)
     }
 
     /// Marks a clean stop and closes the file. Without it, the next start is an unclean one.

@@ -6,7 +6,8 @@
 //! | cuts with entries | with the last of these |
 //! | cuts without | once a checkpoint covers them |
 //! | idempotency keys | after [`KEY_AGE_MS`], or when there are more than [`MAX_KEYS`] |
-//! | dead letters | as they are written, beyond [`MAX_DEAD_LETTERS`](crate::MAX_DEAD_LETTERS) |
+//! | dead letters | beyond [`MAX_DEAD_LETTERS`](crate::MAX_DEAD_LETTERS) of a stream, once a checkpoint covers them; beyond ten times as many at once |
+//! | which dead letters became events | once a checkpoint covers it |
 //!
 //! The files do not shrink: SQLite uses the freed pages again.
 
@@ -27,6 +28,10 @@ pub const MAX_KEYS: i64 = 1_000_000;
 /// How long entries are kept of a stream that the policy does not name, because it left the
 /// configuration: seven days, in milliseconds.
 pub const ORPHAN_AGE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// How long it is at least remembered that a dead letter became an event, in milliseconds:
+/// longer than anyone who has read the letter takes to ask.
+const SETTLED_MS: i64 = 60_000;
 
 /// How many bytes of entries one call removes: a commit waits meanwhile.
 const MAX_BYTES_A_CALL: u64 = 16 << 20;
@@ -137,6 +142,12 @@ impl Log {
             done.cuts += bare;
             done.keys = drop_keys(db, now, left)?;
             left -= done.keys;
+            left -= names.trim(db, checkpointed, left)?;
+            left -= db.run(
+                "DELETE FROM settled WHERE rowid IN
+                 (SELECT rowid FROM settled WHERE at <= ?1 AND clock < ?2 ORDER BY at LIMIT ?3)",
+                (int(checkpointed), now - SETTLED_MS, left as i64),
+            )?;
             done.more |= left == 0;
             let new_pruned = if done.cuts > 0 { checkpointed.max(*pruned) } else { *pruned };
             if new_pruned != *pruned {

@@ -2,19 +2,19 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use model::{DeadLetter, StateBlock};
+use model::{DeadLetter, KeptLetter, LetterId, Letters, StateBlock};
 
 use crate::{
-    MAX_BLOB, StoreError, StoredDeadLetter,
+    MAX_BLOB, StoreError,
     db::{Db, EachError, Form, META, int},
-    dead::{self, Streams},
+    dead::{self, MAX_DEAD_LETTERS, Streams},
     lock::DirLock,
     wire::{Reader, crc, put_bytes, put_signed, put_varint, seal, unseal},
 };
 
 pub(crate) const FORM: Form = Form {
     name: "state.sqlite",
-    version: 1,
+    version: 2,
     // Blocks are some ten kilobytes: fewer pages for each.
     page_size: 16_384,
     auto_checkpoint: 1_000,
@@ -55,6 +55,8 @@ pub struct Checkpoint {
     pub owners: Vec<OwnerBlocks>,
     /// Rows that queries refused.
     pub dead: Vec<LateRow>,
+    /// Rows that queries had refused and that became events after all.
+    pub settled: Vec<LetterId>,
     /// Owners that are gone, with all their blocks.
     pub drop_owners: Vec<String>,
 }
@@ -214,7 +216,7 @@ impl State {
     /// After [`StoreError::DiskFull`] the last checkpoint stands, and the same call may be made
     /// again. [`StoreError::OutOfOrder`] for a tick before the last checkpoint's.
     pub fn write(&mut self, checkpoint: &Checkpoint) -> Result<WriteStats, StoreError> {
-        let Checkpoint { tick, clock, meta, owners, dead, drop_owners } = checkpoint;
+        let Checkpoint { tick, clock, meta, owners, dead, settled, drop_owners } = checkpoint;
         let last = self.tick().unwrap_or(0);
         if *tick < last || i64::try_from(*tick).is_err() {
             return Err(StoreError::OutOfOrder { tick: *tick, last });
@@ -260,8 +262,15 @@ impl State {
             }
             for (row, stream) in dead.iter().zip(numbers) {
                 let LateRow { tick, number, letter, .. } = row;
-                let stored = StoredDeadLetter { tick: *tick, number: *number, clock: *clock, letter: letter.clone() };
-                streams.append(db, stream, &stored)?;
+                let stored = KeptLetter {
+                    id: LetterId { tick: *tick, counted: true, number: *number },
+                    at: *clock,
+                    letter: letter.clone(),
+                };
+                streams.append(db, stream, &stored, MAX_DEAD_LETTERS)?;
+            }
+            for id in settled.iter().filter(|id| id.counted) {
+                Streams::remove(db, *id)?;
             }
             let header = Header { tick: *tick, clock: *clock, meta: meta.clone(), owners: rows };
             db.run("INSERT OR REPLACE INTO checkpoint VALUES (1, ?1)", [header.encode()])?;
@@ -271,9 +280,9 @@ impl State {
         Ok(stats)
     }
 
-    /// The newest `limit` dead letters that queries made of a stream, the newest first.
-    pub fn dead_letters(&mut self, stream: &str, limit: usize) -> Result<Vec<StoredDeadLetter>, StoreError> {
-        self.streams.newest(&self.db, stream, limit)
+    /// Dead letters that ticks made of a stream's events.
+    pub fn dead_letters(&self, stream: &str, wanted: &Letters) -> Result<Vec<KeptLetter>, StoreError> {
+        self.streams.read(&self.db, stream, true, wanted)
     }
 
     /// Closes the file.

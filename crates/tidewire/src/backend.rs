@@ -6,10 +6,11 @@ use config::{Config, Dashboard, Source};
 use engine::Handle;
 use feed::{Changes, Delta};
 use futures_util::future::BoxFuture;
-use model::Offset;
+use model::{KeptLetter, Letters, Offset};
 use query::Plan;
 use serve::backend::{
-    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, Status, StreamInfo, StreamStatus, Unavailable,
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, RebuildError, Status, StreamInfo,
+    StreamStatus, Unavailable,
 };
 
 /// How long a producer that was told to come again should wait, in milliseconds.
@@ -35,6 +36,8 @@ impl EngineBackend {
                     columns: s.columns.clone(),
                     event_time: s.event_time.as_ref().map(|t| t.column.clone()),
                     writable: matches!(s.source, Source::Http),
+                    max_events_per_second: s.max_events_per_second,
+                    implied: s.is_implied(),
                 })
                 .collect(),
             feeds: config
@@ -83,6 +86,7 @@ impl Backend for EngineBackend {
                 bytes: append.bytes,
                 key: append.key.map(|k| engine::IdempotencyKey { key: k.key, body_hash: k.body_hash }),
                 answer: append.answer,
+                settled: append.settled,
             };
             match handle.append(append).await {
                 Ok(engine::Appended::Done) => Ok(Appended::Done),
@@ -92,6 +96,7 @@ impl Backend for EngineBackend {
                     engine::AppendError::DiskFull => AppendError::DiskFull,
                     engine::AppendError::InFlight => AppendError::InFlight,
                     engine::AppendError::Mismatch => AppendError::Mismatch,
+                    engine::AppendError::Settled => AppendError::Settled,
                     engine::AppendError::Stopping => AppendError::Stopping,
                     engine::AppendError::Failed(why) => AppendError::Failed(why),
                 }),
@@ -102,6 +107,29 @@ impl Backend for EngineBackend {
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>> {
         let handle = self.handle.clone();
         Box::pin(async move { handle.changes_since(feed, since).await.map_err(|_| Unavailable) })
+    }
+
+    fn dead_letters(&self, stream: usize, wanted: Letters) -> BoxFuture<'static, Result<Vec<KeptLetter>, Unavailable>> {
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            handle.dead_letters(stream, wanted).await.map_err(|error| {
+                if let engine::ReadError::Store(error) = error {
+                    tracing::error!("dead letters cannot be read: {error}");
+                }
+                Unavailable
+            })
+        })
+    }
+
+    fn rebuild(&self, feed: usize) -> BoxFuture<'static, Result<(), RebuildError>> {
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            handle.rebuild(feed).await.map_err(|error| match error {
+                engine::RebuildError::Lacks(why) => RebuildError::Refused(why),
+                engine::RebuildError::Failed(why) => RebuildError::Failed(why),
+                engine::RebuildError::Stopped => RebuildError::Stopping,
+            })
+        })
     }
 
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {
@@ -125,6 +153,7 @@ impl Backend for EngineBackend {
                     rows: feed.rows.load(Ordering::Relaxed),
                     offset: feed.last_change.load(Ordering::Relaxed),
                     groups: feed.groups.load(Ordering::Relaxed),
+                    rebuilding: feed.rebuilding(),
                 })
                 .collect(),
             streams: status

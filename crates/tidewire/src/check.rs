@@ -17,6 +17,7 @@ pub(crate) fn load(path: &Path) -> Result<(Config, Vec<Plan>), Failure> {
 }
 
 pub(crate) fn plan(config: Config) -> Result<(Config, Vec<Plan>), Failure> {
+    let config = config.with_dead_letters();
     let plans = engine::plan::plan(&config).map_err(|p| Failure::problems(&p))?;
     Ok((config, plans))
 }
@@ -26,7 +27,7 @@ pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
     println!(
         "{}: fine ({}, {}, {})",
         options.config.display(),
-        count(config.streams.len(), "stream"),
+        count(config.written_streams(), "stream"),
         count(plans.len(), "feed"),
         count(config.dashboards.len(), "dashboard")
     );

@@ -38,6 +38,19 @@ pub enum Command {
     /// Follow a feed of a running server in the terminal.
     #[command(after_help = "Examples:\n  tidewire tail load_10s\n  tidewire tail load_10s --format json | jq .upsert")]
     Tail(TailOptions),
+    /// Show what a stream of a running server refused, the newest first.
+    #[command(
+        after_help = "Examples:\n  tidewire dead-letters events\n  tidewire dead-letters events --reason wrong_type --json | jq -r .raw"
+    )]
+    DeadLetters(DeadLettersOptions),
+    /// Send a stream's dead letters again, once the schema or the records' meaning was mended.
+    #[command(
+        after_help = "Each becomes an event once. What a feed refused (`late`, `query_failed`, …) was accepted by the stream and is not sent again.\n\nExamples:\n  tidewire replay events\n  tidewire replay events --reason wrong_type"
+    )]
+    Replay(ReplayOptions),
+    /// Make a feed of a running server anew from the log, while the old rows are served.
+    #[command(after_help = "Example:\n  tidewire rebuild load_10s")]
+    Rebuild(RebuildOptions),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
 }
@@ -129,6 +142,51 @@ pub struct TailOptions {
     /// End after the first snapshot.
     #[arg(long)]
     pub once: bool,
+}
+
+/// Options of `dead-letters`.
+#[derive(Debug, Args)]
+pub struct DeadLettersOptions {
+    /// The stream.
+    pub stream: String,
+    /// The server.
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "TIDEWIRE_URL")]
+    pub url: String,
+    /// Only those of this reason.
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// How many at most.
+    #[arg(long, default_value_t = 20)]
+    pub limit: usize,
+    /// Each as a line of JSON, whole.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayOptions {
+    /// The stream.
+    pub stream: String,
+    /// The server.
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "TIDEWIRE_URL")]
+    pub url: String,
+    /// Only those of this reason.
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// What became of them as a line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `rebuild`.
+#[derive(Debug, Args)]
+pub struct RebuildOptions {
+    /// The feed.
+    pub feed: String,
+    /// The server.
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "TIDEWIRE_URL")]
+    pub url: String,
 }
 
 /// How `tail` prints.

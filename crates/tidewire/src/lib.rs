@@ -3,14 +3,17 @@
 //! # Layout
 //!
 //! - [`cli`]: the command line as a type
-//! - one module a command: `serve` (also `demo`), `check`, `push`, `tail`
+//! - one module a command: `serve` (also `demo`), `check`, `push`, `tail`, `rebuild`,
+//!   `dead_letters` (also `replay`)
 //! - `backend`: the engine, as `serve` sees it
 //! - `report`: how errors and progress are told
 
 mod backend;
 mod check;
 pub mod cli;
+mod dead_letters;
 mod push;
+mod rebuild;
 mod report;
 mod serve;
 mod tail;
@@ -43,6 +46,9 @@ pub fn run_on<I: IntoIterator<Item = OsString>>(args: I, vfs: Option<&str>) -> E
         Command::Check(options) => check::check(&options),
         Command::Push(options) => push::push(&options),
         Command::Tail(options) => tail::tail(&options),
+        Command::DeadLetters(options) => dead_letters::list(&options),
+        Command::Replay(options) => dead_letters::replay(&options),
+        Command::Rebuild(options) => rebuild::rebuild(&options),
         Command::Schema => check::schema(),
     };
     match done {

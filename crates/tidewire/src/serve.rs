@@ -115,7 +115,7 @@ fn announce(config: &Config, address: &str) {
     println!(
         "tidewire {} listens on http://{address}/{page} · {kept} · {}, {}",
         env!("CARGO_PKG_VERSION"),
-        count(config.streams.len(), "stream"),
+        count(config.written_streams(), "stream"),
         count(config.feeds.len(), "feed")
     );
 }

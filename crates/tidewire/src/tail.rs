@@ -1,9 +1,13 @@
 //! `tidewire tail`: a feed in the terminal.
 
-use std::io::{self, Write};
+mod columns;
 
-use client::{Client, Error, Event, Options, Row, frame::Column};
+use std::io::{self, IsTerminal, Write};
+
+use client::{Client, Error, Event, Options, Row, Table, frame::Column};
 use serde_json::{Value, json};
+
+use columns::{Columns, Line};
 
 use crate::{
     cli::{TailFormat, TailOptions},
@@ -48,6 +52,7 @@ async fn follow(options: &TailOptions) -> Result<(), Ended> {
     let client = Client::connect(Options::new(&options.url)).await?;
     let mut feed = client.subscribe(&options.feed, None).await?;
     let mut out = io::stdout().lock();
+    let mut aligned = out.is_terminal().then(Columns::default);
     loop {
         let event = feed.next().await?;
         match (&event, options.format) {
@@ -55,23 +60,10 @@ async fn follow(options: &TailOptions) -> Result<(), Ended> {
                 eprintln!("not connected: {reason}; trying again in {:.1} s", retry_in.as_secs_f64());
             }
             (Event::Reconnected, _) => eprintln!("connected again"),
-            (Event::Subscribed { columns, .. }, TailFormat::Table) => {
-                writeln!(out, "{}", columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join("  "))?;
-            }
-            (Event::Snapshot { .. }, TailFormat::Table) => {
-                for row in feed.table().rows() {
-                    write_row(&mut out, feed.table().columns(), row)?;
-                }
-            }
-            (Event::Delta { upserts, deletes }, TailFormat::Table) => {
-                for row in upserts {
-                    write_row(&mut out, feed.table().columns(), row)?;
-                }
-                for key in deletes {
-                    write!(out, "- ")?;
-                    write_row(&mut out, feed.table().columns(), key)?;
-                }
-            }
+            (event, TailFormat::Table) => match &mut aligned {
+                Some(aligned) => write_aligned(&mut out, aligned, event, feed.table())?,
+                None => write_plain(&mut out, event, feed.table())?,
+            },
             (Event::Subscribed { columns, key }, TailFormat::Json) => {
                 let columns: Vec<Value> =
                     columns.iter().map(|c| json!({"name": c.name, "type": c.data_type})).collect();
@@ -97,9 +89,42 @@ async fn follow(options: &TailOptions) -> Result<(), Ended> {
     }
 }
 
-fn write_row(out: &mut impl Write, columns: &[Column], row: &Row) -> io::Result<()> {
-    let cells: Vec<String> = row.iter().zip(columns).map(|(value, column)| cell(value, &column.data_type)).collect();
-    writeln!(out, "{}", cells.join("  "))
+/// For pipes: a header at the start, and lines that do not depend on each other.
+fn write_plain(out: &mut impl Write, event: &Event, table: &Table) -> io::Result<()> {
+    if let Event::Subscribed { columns, .. } = event {
+        writeln!(out, "{}", columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join("  "))?;
+    }
+    for (mark, cells) in lines(event, table) {
+        let gap = if mark.is_empty() { "" } else { " " };
+        writeln!(out, "{mark}{gap}{}", cells.join("  "))?;
+    }
+    Ok(())
+}
+
+/// For people: columns under a header.
+fn write_aligned(out: &mut impl Write, aligned: &mut Columns, event: &Event, table: &Table) -> io::Result<()> {
+    match event {
+        Event::Subscribed { .. } => *aligned = Columns::default(),
+        _ => aligned.write(out, table.columns(), &lines(event, table).collect::<Vec<_>>())?,
+    }
+    Ok(())
+}
+
+/// The rows of an event, and with a dash the keys whose rows went.
+fn lines<'a>(event: &'a Event, table: &'a Table) -> Box<dyn Iterator<Item = Line> + 'a> {
+    let line = |mark, row: &Row| (mark, cells(row, table.columns()));
+    match event {
+        Event::Snapshot { .. } => Box::new(table.rows().map(move |row| line("", row))),
+        Event::Delta { upserts, deletes } => {
+            let upserts = upserts.iter().map(move |row| line("", row));
+            Box::new(upserts.chain(deletes.iter().map(move |key| line("-", key))))
+        }
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+fn cells(row: &Row, columns: &[Column]) -> Vec<String> {
+    row.iter().zip(columns).map(|(value, column)| cell(value, &column.data_type)).collect()
 }
 
 /// A cell for people: text without quotes, times as RFC 3339. Control characters are

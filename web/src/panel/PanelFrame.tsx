@@ -2,6 +2,7 @@ import { createMemo, For, type JSX, Match, Show, Switch } from "solid-js";
 import type { PanelConfig } from "../api.ts";
 import { writeTime } from "../format.ts";
 import type { Live } from "../live.ts";
+import { EmptyNote } from "./EmptyNote.tsx";
 import { type Fault, panelState } from "./state.ts";
 import type { FeedSignals } from "./useFeed.ts";
 
@@ -60,17 +61,7 @@ export function PanelFrame(props: {
           </div>
         </Match>
         <Match when={state().kind === "empty"}>
-          <div class="said">
-            <p>
-              <strong>No rows yet.</strong>
-            </p>
-            <p>
-              The feed <code>{props.panel.feed}</code> fills as events arrive. Send some to its stream:
-            </p>
-            <p>
-              <code>tidewire push STREAM events.ndjson</code>
-            </p>
-          </div>
+          <EmptyNote feed={props.panel.feed} />
         </Match>
         <Match when={error()}>
           {(it) => (

@@ -24,10 +24,11 @@ static KINDS: [(&str, &Section); 5] = [
     ("sequence", &keys::SEQUENCE),
 ];
 
+/// `columns` are the stream's, if they are known.
 pub(super) fn generator(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    columns: &[StreamColumn],
+    columns: Option<&[StreamColumn]>,
 ) -> Option<GeneratorSource> {
     let rate = reader.number(fields, "rate");
     if let (Some(rate), Some(node)) = (rate, fields.get("rate"))
@@ -38,13 +39,16 @@ pub(super) fn generator(
     let seed = reader.count(fields, "seed");
     let nodes: Vec<&Node> = fields.get("columns").into_iter().collect();
     let given = reader.named(&nodes, Naming::Identifier, "column");
+    let known = columns.is_some();
+    let columns = columns.unwrap_or_default();
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     for (key, node) in &given {
         if !names.contains(&key.text.as_str()) {
-            let hint = crate::nearest::advice(&key.text, "columns", &names);
-            let message = format!("`columns`: the stream has no column `{}`", clip(&key.text));
-            let spot = key.spot;
-            reader.problem(spot, message, hint);
+            if known {
+                let hint = crate::nearest::advice(&key.text, "columns", &names);
+                let message = format!("`columns`: the stream has no column `{}`", clip(&key.text));
+                reader.problem(key.spot, message, hint);
+            }
             // Its value is still worth checking.
             generated(reader, node, &key.text);
         }
@@ -58,11 +62,14 @@ pub(super) fn generator(
                     made.push(generated);
                 }
             }
-            None if column.data_type == DataType::Timestamp => made.push(Generated::Now),
+            None if matches!(column.data_type, DataType::Timestamp | DataType::Date) => made.push(Generated::Now),
             None => {
                 let spot = fields.get("columns").map_or(fields.spot, |node| node.spot);
                 let message = format!("`columns`: nothing says what `{}` gets", column.name);
-                let hint = format!("for example `{}: {}`", column.name, example(column.data_type));
+                let hint = match example(column.data_type) {
+                    Some(example) => format!("for example `{}: {example}`", column.name),
+                    None => format!("a generator makes no {}: leave the column out", column.data_type),
+                };
                 reader.problem(spot, message, hint);
             }
         }
@@ -86,13 +93,15 @@ fn check_walks(reader: &mut Reader<'_>, fields: &Fields<'_>, made: &[Generated])
     }
 }
 
-fn example(data_type: DataType) -> &'static str {
-    match data_type {
-        DataType::Text => "{ choice: [a, b, c] }",
+/// A value for a column of a type; `None` if a generator makes none.
+fn example(data_type: DataType) -> Option<&'static str> {
+    Some(match data_type {
+        DataType::Text | DataType::Json => "{ choice: [a, b, c] }",
         DataType::BigInt | DataType::Int => "{ sequence: 1 }",
-        DataType::Timestamp => "now",
-        _ => "{ uniform: [0, 100] }",
-    }
+        DataType::Timestamp | DataType::Date => "now",
+        DataType::Double | DataType::Decimal { .. } | DataType::Boolean => "{ uniform: [0, 100] }",
+        DataType::Bytes | DataType::TextList => return None,
+    })
 }
 
 fn generated(reader: &mut Reader<'_>, node: &Node, label: &str) -> Option<Generated> {
@@ -177,23 +186,21 @@ fn ordered(reader: &mut Reader<'_>, node: &Node, label: &str, low: f64, high: f6
 
 /// Whether values of a kind can stand in a column of a type.
 fn check_type(reader: &mut Reader<'_>, node: &Node, column: &StreamColumn, generated: &Generated) {
-    use DataType::{BigInt, Boolean, Double, Int, Json, Text, Timestamp};
     // A number from a half up is true.
-    const NUMBERS: &[DataType] = &[Double, BigInt, Int, Boolean];
-    let (kind, types): (&str, &[DataType]) = match generated {
-        Generated::Now => ("now", &[Timestamp]),
-        Generated::Choice(_) => ("choice", &[Text, Json]),
+    const NUMBERS: &[&str] = &["double", "bigint", "int", "decimal", "boolean"];
+    let (kind, types): (&str, &[&str]) = match generated {
+        Generated::Now => ("now", &["timestamp", "date"]),
+        Generated::Choice(_) => ("choice", &["text", "json"]),
         Generated::Uniform(..) => ("uniform", NUMBERS),
         Generated::Walk { .. } => ("walk", NUMBERS),
         Generated::Wave { .. } => ("wave", NUMBERS),
-        Generated::Sequence(_) => ("sequence", &[BigInt, Int]),
+        Generated::Sequence(_) => ("sequence", &["bigint", "int", "decimal"]),
     };
-    if !types.contains(&column.data_type) {
-        let names: Vec<&str> = types.iter().map(|t| t.name()).collect();
+    if !types.contains(&column.data_type.name()) {
         reader.problem(
             node.spot,
             format!("`{}`: `{kind}` makes no {}", column.name, column.data_type),
-            format!("`{kind}` fills columns of type {}", crate::nearest::list(&names)),
+            format!("`{kind}` fills columns of type {}", crate::nearest::list(types)),
         );
     }
 }

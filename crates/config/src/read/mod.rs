@@ -1,6 +1,7 @@
 //! From trees to the typed configuration: one module a section.
 
 mod dashboard;
+pub(crate) mod dead_letters;
 mod feed;
 mod generator;
 mod server;
@@ -25,10 +26,13 @@ const ADDING: [&str; 4] = ["limits", "streams", "feeds", "dashboards"];
 pub(crate) fn config(reader: &mut Reader<'_>, roots: &[Node], options: &Options) -> Config {
     let roots: Vec<&Node> = roots.iter().collect();
     let root = reader.merged(&roots, &keys::ROOT, "the configuration", &ADDING);
+    // What a panel or `listen:` asks for may stand under a misspelt key.
+    reader.whole &= !["feeds", "insecure"].iter().any(|key| root.misspelt(key));
 
     let streams: Vec<&Node> = root.all("streams").collect();
-    let streams = reader.named(&streams, Naming::Identifier, "stream");
-    let streams = streams.into_iter().filter_map(|(name, node)| stream::stream(reader, name, node)).collect();
+    let named = reader.named(&streams, Naming::Identifier, "stream");
+    dead_letters::check_names(reader, &named);
+    let streams = named.iter().filter_map(|(name, node)| stream::stream(reader, name, node)).collect();
 
     let feeds: Vec<&Node> = root.all("feeds").collect();
     let feeds = reader.named(&feeds, Naming::Identifier, "feed");

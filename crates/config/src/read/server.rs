@@ -98,6 +98,8 @@ pub(super) fn limits(reader: &mut Reader<'_>, root: &Fields<'_>) -> Limits {
     let limits = Limits {
         max_connections: count(reader, f, "max_connections"),
         max_connections_per_address: count(reader, f, "max_connections_per_address"),
+        max_requests_per_second: count(reader, f, "max_requests_per_second"),
+        max_requests_per_second_per_address: count(reader, f, "max_requests_per_second_per_address"),
         max_subscriptions: count(reader, f, "max_subscriptions"),
         max_message: size(reader, f, "max_message"),
         max_body: size(reader, f, "max_body"),
@@ -146,7 +148,7 @@ fn between(reader: &mut Reader<'_>, fields: &Fields<'_>, limits: &Limits) {
     }
 }
 
-fn count(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> usize {
+pub(super) fn count(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> usize {
     usize::try_from(reader.count(fields, name).unwrap_or(0)).unwrap_or(usize::MAX)
 }
 

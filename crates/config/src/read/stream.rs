@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use model::DataType;
+use model::{DataType, TypeError};
 
 use crate::{
     keys,
@@ -36,32 +36,35 @@ const LATER: [&str; 14] = [
 pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option<Stream> {
     let label = format!("stream `{}`", clip(&name.text));
     let fields = reader.section(node, &keys::STREAM, &label)?;
-    let columns = match fields.get("schema") {
-        Some(node) => columns(reader, node),
-        None => Vec::new(),
-    };
-    let event_time = fields.get("event_time").and_then(|node| event_time(reader, node, &columns));
-    let source = source(reader, &fields, &columns);
+    let columns = fields.get("schema").and_then(|node| columns(reader, node));
+    let event_time = fields.get("event_time").and_then(|node| event_time(reader, node, columns.as_deref()));
+    let source = source(reader, &fields, columns.as_deref());
     let retention = reader.duration(&fields, "retention");
     let retention_bytes = reader.size(&fields, "retention_bytes");
+    let max_events_per_second = super::server::count(reader, &fields, "max_events_per_second");
     Some(Stream {
         name: name.text.clone(),
         place: reader.place(name.spot),
         source: source?,
-        columns,
+        columns: columns?,
         event_time,
         retention,
         retention_bytes,
+        max_events_per_second,
     })
 }
 
-fn columns(reader: &mut Reader<'_>, node: &Node) -> Vec<StreamColumn> {
+/// `None` if there are none: what names a column is then right or wrong with what will be there.
+fn columns(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<StreamColumn>> {
     let entries = reader.named(&[node], Naming::Identifier, "column");
-    if entries.is_empty() && (node.is_null() || matches!(node.value, Value::Map(_))) {
-        reader.problem(node.spot, "`schema`: expected columns, found none", "write `value: double`".to_owned());
+    if entries.is_empty() {
+        if node.is_null() || matches!(node.value, Value::Map(_)) {
+            reader.problem(node.spot, "`schema`: expected columns, found none", "write `value: double`".to_owned());
+        }
+        return None;
     }
     // A wrong column stays in the list, as text, so that nothing else misses it.
-    entries.into_iter().map(|(name, node)| column(reader, name, node)).collect()
+    Some(entries.into_iter().map(|(name, node)| column(reader, name, node)).collect())
 }
 
 fn column(reader: &mut Reader<'_>, name: &Key, node: &Node) -> StreamColumn {
@@ -85,31 +88,55 @@ fn column(reader: &mut Reader<'_>, name: &Key, node: &Node) -> StreamColumn {
 
 fn data_type(reader: &mut Reader<'_>, node: &Node, label: &str) -> Option<DataType> {
     let filled = reader.scalar(node, label, "a type")?;
-    let found = DataType::ALL.into_iter().find(|t| t.name() == filled.text);
-    if found.is_none() {
-        let hint = match meant(&filled.text) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("the types are {}", list(&keys::TYPES)),
-        };
-        reader.problem(node.spot, format!("`{label}`: there is no type `{}`", clip(&filled.text)), hint);
-    }
-    found
+    let error = match filled.text.parse() {
+        Ok(data_type) => return Some(data_type),
+        Err(error) => error,
+    };
+    let (message, hint) = match error {
+        // In braces a comma ends a value, and the bracket never closes.
+        TypeError::Digits if filled.text.contains('(') && !filled.text.contains(')') => {
+            let hint = "a comma in braces needs quotes: `\"decimal(18,2)\"`".to_owned();
+            (format!("`{}` is no type", clip(&filled.text)), hint)
+        }
+        TypeError::Digits => (format!("`{}` does not say its digits", clip(&filled.text)), error.to_string()),
+        TypeError::Precision => (format!("there is no `{}`", clip(&filled.text)), error.to_string()),
+        TypeError::Unknown(text) => {
+            let hint = match meant(&text) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("the types are {}", list(&keys::TYPES)),
+            };
+            (format!("there is no type `{}`", clip(&text)), hint)
+        }
+    };
+    reader.problem(node.spot, format!("`{label}`: {message}"), hint);
+    None
 }
 
 /// The type that is called otherwise elsewhere.
-fn meant(name: &str) -> Option<&'static str> {
-    Some(match name.to_ascii_lowercase().as_str() {
-        "string" | "str" | "varchar" | "char" | "utf8" | "keyword" | "uuid" => "text",
+fn meant(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    // `numeric(10, 2)` is a decimal by another name, and `varchar(20)` a text with a length.
+    let (word, digits) = name.find('(').map_or((name.as_str(), ""), |at| name.split_at(at));
+    let known = match word.trim_end() {
+        "string" | "str" | "varchar" | "char" | "character varying" | "utf8" | "keyword" | "uuid" => "text",
         "long" | "int64" | "int8" | "i64" | "uint64" | "u64" => "bigint",
         "integer" | "int32" | "int4" | "i32" | "smallint" | "short" => "int",
-        "float" | "float64" | "float8" | "real" | "f64" | "number" | "numeric" | "decimal" => "double",
-        "datetime" | "date" | "time" | "timestamptz" => "timestamp",
+        "float" | "float64" | "float8" | "real" | "f64" | "number" if digits.is_empty() => "double",
+        "numeric" | "number" | "dec" | "decimal" | "money" | "decimal128" => {
+            let decimal = format!("decimal{digits}").parse::<DataType>();
+            return Some(decimal.map_or_else(|_| keys::DECIMAL.to_owned(), |d| d.to_string()));
+        }
+        "datetime" | "time" | "timestamptz" => "timestamp",
+        "day" | "date32" => "date",
+        "bytea" | "blob" | "binary" | "varbinary" | "base64" => "bytes",
+        "string[]" | "str[]" | "varchar[]" | "text array" | "list" | "texts" | "strings" => "text[]",
         "object" | "jsonb" | "map" | "struct" | "array" | "any" => "json",
-        other => return nearest(other, keys::TYPES),
-    })
+        _ => nearest(&name, keys::TYPES)?,
+    };
+    Some(known.to_owned())
 }
 
-fn event_time(reader: &mut Reader<'_>, node: &Node, columns: &[StreamColumn]) -> Option<EventTime> {
+fn event_time(reader: &mut Reader<'_>, node: &Node, columns: Option<&[StreamColumn]>) -> Option<EventTime> {
     if let Value::Scalar(scalar) = &node.value
         && !scalar.is_null()
     {
@@ -119,7 +146,7 @@ fn event_time(reader: &mut Reader<'_>, node: &Node, columns: &[StreamColumn]) ->
     }
     let fields = reader.section(node, &keys::EVENT_TIME, "`event_time`")?;
     let column = reader.identifier(&fields, "column");
-    if let (Some(name), Some(node)) = (&column, fields.get("column")) {
+    if let (Some(columns), Some(name), Some(node)) = (columns, &column, fields.get("column")) {
         check_time_column(reader, node, name, columns);
     }
     let max_lateness = reader.duration(&fields, "max_lateness");
@@ -146,7 +173,7 @@ fn check_time_column(reader: &mut Reader<'_>, node: &Node, name: &str, columns: 
     }
 }
 
-fn source(reader: &mut Reader<'_>, stream: &Fields<'_>, columns: &[StreamColumn]) -> Option<Source> {
+fn source(reader: &mut Reader<'_>, stream: &Fields<'_>, columns: Option<&[StreamColumn]>) -> Option<Source> {
     let node = stream.get("source")?;
     let kind = match &node.value {
         Value::Map(entries) => entries.iter().find(|(key, _)| key.text == "type").map(|(_, node)| node),

@@ -62,7 +62,64 @@ t.yaml:7:44: unknown key `columns` in the line panel
 t.yaml:1:11: unknown key `max_conections` in `limits`
   did you mean `max_connections`?
 t.yaml:1:30: unknown key `5` in `limits`
-  the keys here are `max_connections`, `max_connections_per_address`, `max_subscriptions`, `max_message`, `max_body`, `max_unpacked_body`, `max_record`, `max_header`, `header_timeout`, `body_timeout`, `ping_interval`, `max_pending`, `send_buffer`
+  the keys here are `max_connections`, `max_connections_per_address`, `max_requests_per_second`, `max_requests_per_second_per_address`, `max_subscriptions`, `max_message`, `max_body`, `max_unpacked_body`, `max_record`, `max_header`, `header_timeout`, `body_timeout`, `ping_interval`, `max_pending`, `send_buffer`
+",
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_one_problem() {
+    check(
+        r"streams:
+  s:
+    source: { type: http }
+    shema: { a: text, ts: timestamp }
+    event_time: { colum: ts }
+  g:
+    source: { type: generator, rat: 5, columns: { v: { uniform: [0, 1] }, w: { uniform: [1] } } }
+    columns: { v: double }
+    event_time: { column: ts, max_lateness: soon }
+fedes:
+  f: { slq: SELECT 1 }
+dashboards:
+  d: { panels: [{ fed: f, type: table }, { feed: f, type: line, columns: [x, y] }] }
+listen: 0.0.0.0:80
+insecur: true
+",
+        r"
+t.yaml:4:5: unknown key `shema` in stream `s`
+  did you mean `schema`?
+t.yaml:5:19: unknown key `colum` in `event_time`
+  did you mean `column`?
+t.yaml:7:32: unknown key `rat` in the source
+  did you mean `rate`?
+t.yaml:7:89: `uniform`: expected a list of 2, found one of 1
+t.yaml:8:5: unknown key `columns` in stream `g`
+  the columns of a stream stand under `schema:`
+t.yaml:9:45: `max_lateness`: expected a duration such as `10s`, found `soon`
+  a whole number and one of the units `ms`, `s`, `m`, `h` and `d`
+t.yaml:10:1: unknown key `fedes` in the configuration
+  did you mean `feeds`?
+t.yaml:13:19: unknown key `fed` in the table panel
+  did you mean `feed`?
+t.yaml:13:65: unknown key `columns` in the line panel
+  a line panel names its columns under `x`, `y` and `series`
+t.yaml:15:1: unknown key `insecur` in the configuration
+  did you mean `insecure`?
+",
+    );
+    check(
+        r"feeds:
+  f: { query: SELECT 1 }
+  g: { banana: SELECT 1 }
+",
+        r"
+t.yaml:2:8: unknown key `query` in feed `f`
+  write `sql`
+t.yaml:3:6: feed `g`: `sql` is missing
+  `sql:` the query
+t.yaml:3:8: unknown key `banana` in feed `g`
+  the keys here are `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `idle_ttl`
 ",
     );
 }
@@ -311,7 +368,7 @@ t.yaml:3:16: `source`: `type` is missing
   the types are `http`, `file`, `generator`
 t.yaml:3:28: `schema`: expected columns, found none
   write `value: double`
-t.yaml:4:4: stream `u`: expected a map of `source`, `schema`, `event_time`, `format`, `retention`, `retention_bytes`, found nothing
+t.yaml:4:4: stream `u`: expected a map of `source`, `schema`, `event_time`, `format`, `retention`, `retention_bytes`, `max_events_per_second`, found nothing
 t.yaml:6:6: feed `f`: `sql` is missing
   `sql:` the query
 t.yaml:8:6: dashboard `d`: `panels` is missing
@@ -470,6 +527,56 @@ fn behind_aliases_once() {
         r"
 t.yaml:2:32: `keep`: expected a duration such as `10s`, found `5`
   a duration has a unit: `5ms`, `5s`, `5m`, `5h` or `5d`
+",
+    );
+}
+
+#[test]
+fn types_of_columns() {
+    check(
+        r"streams:
+  s:
+    source: { type: http }
+    schema:
+      a: decimal
+      b: decimal(39,2)
+      c: numeric(10, 2)
+      d: varchar(20)
+      e: { type: decimal(10,2), not_null: true }
+      f: string[]
+      g: numeric
+      h: colour
+",
+        r#"
+t.yaml:5:10: `a`: `decimal` does not say its digits
+  a decimal says how many digits it has, and how many of them behind the point: `decimal(18,2)`
+t.yaml:6:10: `b`: there is no `decimal(39,2)`
+  a decimal has 1 to 38 digits in all, and no more behind the point than in all
+t.yaml:7:10: `c`: there is no type `numeric(10, 2)`
+  did you mean `decimal(10,2)`?
+t.yaml:8:10: `d`: there is no type `varchar(20)`
+  did you mean `text`?
+t.yaml:9:18: `type`: `decimal(10` is no type
+  a comma in braces needs quotes: `"decimal(18,2)"`
+t.yaml:9:29: unknown key `2)` in column `e`
+  the keys here are `type`, `from`, `not_null`
+t.yaml:10:10: `f`: there is no type `string[]`
+  did you mean `text[]`?
+t.yaml:11:10: `g`: there is no type `numeric`
+  did you mean `decimal(p,s)`?
+t.yaml:12:10: `h`: there is no type `colour`
+  the types are `text`, `bigint`, `int`, `double`, `decimal(p,s)`, `boolean`, `timestamp`, `date`, `bytes`, `text[]`, `json`
+"#,
+    );
+    check(
+        r"streams:
+  s:
+    schema: { b: bytes }
+    source: { type: generator, rate: 1 }
+",
+        r"
+t.yaml:4:13: `columns`: nothing says what `b` gets
+  a generator makes no bytes: leave the column out
 ",
     );
 }

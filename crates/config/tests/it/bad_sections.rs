@@ -58,9 +58,9 @@ fn generators() {
 t.yaml:6:13: `rate`: expected more than 0 and at most 1000000, found 0
 t.yaml:7:13: `seed`: expected a whole number from 0, found `-1`
 t.yaml:9:9: `columns`: nothing says what `e` gets
-  for example `e: { uniform: [0, 100] }`
+  for example `e: { choice: [a, b, c] }`
 t.yaml:9:12: `a`: `uniform` makes no text
-  `uniform` fills columns of type `double`, `bigint`, `int`, `boolean`
+  `uniform` fills columns of type `double`, `bigint`, `int`, `decimal`, `boolean`
 t.yaml:10:20: `walk`: `start` (5) is not between 0 and 2
 t.yaml:11:12: `c`: expected `now` or a map of `choice`, `uniform`, `walk`, `wave` or `sequence`, found a map
   did you mean `choice`?

@@ -25,6 +25,8 @@ fn accepts_what_loads() {
         "limits: { max_body: 65536, max_record: 1KiB, body_timeout: 500ms }\nstreams:\n",
         "limits: { max_connections: '${N:-5}', max_body: '${BODY:-64KiB}' }\n",
         "streams: { s: { source: { type: http }, schema: { a: text, b: { type: int, from: 'B b', not_null: true } } } }",
+        "streams: { s: { source: { type: http }, schema: { a: 'decimal(38,38)', b: { type: 'decimal( 01 , 1 )' }, \
+         c: decimal(5), d: date, e: bytes, f: 'text[]', g: '${T:-int}' } } }",
         "streams: { s: { source: { type: file, path: a.csv, follow: true }, format: csv, schema: { a: text } } }",
         "streams: { s: { source: { type: http }, schema: { t: timestamp }, \
          event_time: { column: t, max_ahead: off, max_lateness: 5 s } } }",
@@ -58,6 +60,8 @@ fn refuses_another_shape() {
         "streams: { s: { source: { type: kafka }, schema: { a: text } } }",
         "streams: { s: { source: { type: http, path: x }, schema: { a: text } } }",
         "streams: { s: { source: { type: http }, schema: { a: string } } }",
+        "streams: { s: { source: { type: http }, schema: { a: decimal } } }",
+        "streams: { s: { source: { type: http }, schema: { a: decimal(39) } } }",
         "streams: { s-1: { source: { type: http }, schema: { a: text } } }",
         "streams: { s: { source: { type: http }, schema: { a: text }, retention: 7 } }",
         "streams: { s: { source: { type: generator, rate: 1, columns: { a: { walk: { start: 1 } } } }, schema: { a: int } } }",

@@ -11,14 +11,15 @@ use datafusion::{
             Statement, TableFactor, Visit, Visitor,
         },
         dialect::GenericDialect,
+        keywords::Keyword,
         parser::{Parser, ParserError},
-        tokenizer::{Location, Span, Token, Tokenizer},
+        tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer},
     },
 };
 
 use super::{
     expressions::{Names, aliases, check_expressions, keep_case, window_function},
-    names::suggest,
+    names::{nearest, suggest},
     window::{Tumble, tumble_args},
 };
 use crate::define::{Part, QueryError, StreamDef};
@@ -33,6 +34,9 @@ const MAX_NESTING: usize = 50;
 /// How many words and signs a query may have. What is parsed is dropped recursively too,
 /// before its depth is known.
 const MAX_TOKENS: usize = 4000;
+
+/// The keywords that begin the clauses of a query.
+const CLAUSES: [&str; 5] = ["SELECT", "FROM", "WHERE", "GROUP", "HAVING"];
 
 /// A problem in the making: found somewhere, to be placed by the caller.
 #[derive(Debug)]
@@ -102,23 +106,10 @@ pub(crate) fn parse(
     state: &SessionState,
     problems: &mut Vec<Problem>,
 ) -> Option<Parsed> {
-    let statements = Tokenizer::new(&GenericDialect {}, sql)
-        .tokenize_with_location()
-        .map_err(ParserError::from)
-        .and_then(|tokens| {
-            let words = tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_))).count();
-            if words > MAX_TOKENS {
-                return Err(ParserError::RecursionLimitExceeded);
-            }
-            Parser::new(&GenericDialect {})
-                .with_recursion_limit(MAX_NESTING)
-                .with_tokens_with_locations(tokens)
-                .parse_statements()
-        });
-    let mut statements = match statements {
+    let mut statements = match read_statements(sql) {
         Ok(statements) => statements,
-        Err(error) => {
-            problems.push(parse_problem(&error.to_string()));
+        Err(problem) => {
+            problems.push(problem);
             return None;
         }
     };
@@ -187,6 +178,21 @@ pub(crate) fn parse(
     Some(Parsed { stream: source.stream, window: source.window, group_spans, statement })
 }
 
+fn read_statements(sql: &str) -> Result<Vec<Statement>, Problem> {
+    let mut tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| parse_problem(&ParserError::from(error).to_string(), &[]))?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    if tokens.len() > MAX_TOKENS {
+        return Err(too_deep());
+    }
+    Parser::new(&GenericDialect {})
+        .with_recursion_limit(MAX_NESTING)
+        .with_tokens_with_locations(tokens.clone())
+        .parse_statements()
+        .map_err(|error| parse_problem(&error.to_string(), &tokens))
+}
+
 fn too_deep() -> Problem {
     Problem::new("the SQL is too long or nests too deeply").hint(format!(
         "at most {MAX_DEPTH} levels and {MAX_TOKENS} words are read; x IN (…) takes the place of a long chain of OR"
@@ -210,8 +216,8 @@ fn is_too_deep(query: &Query) -> bool {
     query.visit(&mut Depth(0)).is_break()
 }
 
-/// "… at Line: 1, Column: 8" as a place.
-fn parse_problem(text: &str) -> Problem {
+/// "… at Line: 1, Column: 8" as a place, and the keyword that was meant there.
+fn parse_problem(text: &str, tokens: &[TokenWithSpan]) -> Problem {
     let text = text.trim_start_matches("sql parser error: ");
     let mut problem = Problem::new(format!("the SQL does not parse: {text}"));
     if text.contains("recursion limit") {
@@ -224,8 +230,23 @@ fn parse_problem(text: &str) -> Problem {
         problem = Problem::new(format!("the SQL does not parse: {message}"));
         let start = Location { line, column };
         problem = problem.at(Span { start, end: start });
+        if let Some((word, keyword)) = misspelt_keyword(tokens, start) {
+            problem = problem.hint(format!("did you mean `{keyword}` instead of `{word}`?"));
+        }
     }
     problem
+}
+
+/// A misspelt keyword passes for a name or an alias, so the parser stops at it or at what
+/// follows it.
+fn misspelt_keyword(tokens: &[TokenWithSpan], place: Location) -> Option<(&str, &'static str)> {
+    let behind = tokens.partition_point(|token| token.span.start <= place);
+    tokens[..behind].iter().rev().take(2).find_map(|token| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() && word.keyword == Keyword::NoKeyword => {
+            nearest(&word.value, CLAUSES.into_iter()).map(|keyword| (word.value.as_str(), keyword))
+        }
+        _ => None,
+    })
 }
 
 /// Clauses of the whole query.

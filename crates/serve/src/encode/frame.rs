@@ -195,7 +195,7 @@ impl FrameEncoder {
         for column in columns {
             out.map(2);
             out.entry("name", &column.name);
-            out.entry("type", column.data_type.name());
+            out.entry("type", &column.data_type.to_string());
             out.end_map();
         }
         out.end_array();

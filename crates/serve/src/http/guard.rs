@@ -3,7 +3,7 @@
 //! cannot read answers (CORS) nor open sockets (`Origin`), and a name that an attacker
 //! points to 127.0.0.1 is not served (`Host`).
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -14,7 +14,7 @@ use axum::{
 use model::Code;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{http::App, problem::Problem};
+use crate::{http::App, problem::Problem, rates::TooFast};
 
 /// Answers for the origins in `cors:` alone.
 pub fn cors(origins: &[String]) -> CorsLayer {
@@ -111,4 +111,20 @@ mod tests {
             assert!(!ok("localhost:80", Some(origin)), "{origin}");
         }
     }
+}
+
+/// Paths that are always answered, for those who look after the server.
+const FOR_OPERATORS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
+/// Refuses more requests a second than there may be. The connection has put the client's
+/// address into the request.
+pub async fn check_rate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let address = request.extensions().get::<IpAddr>().copied();
+    if let Some(address) = address.filter(|_| !FOR_OPERATORS.contains(&request.uri().path()))
+        && let Err(TooFast(wait)) = app.shared.rates.request(address)
+    {
+        let problem = Problem::new(Code::LimitReached, "more requests a second than this server takes; come again");
+        return problem.retry_after(wait.as_millis() as u64 + 1).into_response();
+    }
+    next.run(request).await
 }

@@ -1,6 +1,7 @@
 //! The HTTP interface: one router.
 //!
 //! - [`streams`]: events in
+//! - [`dead_letters`]: what was refused of them
 //! - [`body`]: bodies, within their limits
 //! - [`feeds`], [`read`]: which feeds there are; reading one; [`accept`]: in which form
 //! - [`page`]: the dashboards and their page
@@ -9,6 +10,7 @@
 
 mod accept;
 mod body;
+mod dead_letters;
 mod feeds;
 pub mod guard;
 mod ops;
@@ -24,10 +26,11 @@ use std::sync::{
 use axum::{
     Router,
     extract::{Request, State},
+    handler::Handler,
     http::{HeaderValue, Method, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use model::Code;
 use serde::Serialize;
@@ -47,6 +50,8 @@ pub struct App {
     /// Whether only this machine can connect, so that a foreign `Host` is an attack.
     loopback: bool,
     stopping: AtomicBool,
+    /// Held by the replay of dead letters that is under way.
+    replaying: tokio::sync::Mutex<()>,
 }
 
 impl App {
@@ -54,7 +59,8 @@ impl App {
     pub fn new(shared: Arc<Shared>, hub: Hub, polls: Arc<Polls>, loopback: bool) -> Self {
         let limits = &shared.limits;
         let budget = body::Budget::new(limits.max_pending.max(limits.max_body + limits.max_unpacked_body));
-        Self { shared, hub, polls, budget, loopback, stopping: AtomicBool::new(false) }
+        let (stopping, replaying) = (AtomicBool::new(false), tokio::sync::Mutex::new(()));
+        Self { shared, hub, polls, budget, loopback, stopping, replaying }
     }
 
     /// From now on nothing new is begun.
@@ -72,29 +78,44 @@ impl App {
 /// Every path of the server.
 pub fn router(app: &Arc<App>) -> Router {
     Router::new()
-        .route("/v1/streams", get(streams::list))
-        .route("/v1/streams/{stream}", post(streams::push))
-        .route("/v1/feeds", get(feeds::list))
-        .route("/v1/feeds/{feed}", get(read::read))
-        .route("/v1/dashboards", get(page::list))
-        .route("/v1/dashboards/{dashboard}", get(page::describe))
-        .route("/v1/ws", get(handshake::open))
-        .route("/livez", get(ops::live))
-        .route("/readyz", get(ops::ready))
-        .route("/metrics", get(ops::metrics))
-        .route("/", get(page::index))
-        .route("/dashboard/{dashboard}", get(page::dashboard))
-        .route("/assets/{*path}", get(page::asset))
+        .route("/v1/streams", read(streams::list))
+        .route("/v1/streams/{stream}", write(streams::push))
+        .route("/v1/streams/{stream}/dead-letters", read(dead_letters::list))
+        .route("/v1/streams/{stream}/dead-letters/replay", write(dead_letters::replay))
+        .route("/v1/feeds", read(feeds::list))
+        .route("/v1/feeds/{feed}", read(read::read))
+        .route("/v1/feeds/{feed}/rebuild", write(feeds::rebuild))
+        .route("/v1/dashboards", read(page::list))
+        .route("/v1/dashboards/{dashboard}", read(page::describe))
+        .route("/v1/ws", read(handshake::open))
+        .route("/livez", read(ops::live))
+        .route("/readyz", read(ops::ready))
+        .route("/metrics", read(ops::metrics))
+        .route("/", read(page::index))
+        .route("/dashboard/{dashboard}", read(page::dashboard))
+        .route("/assets/{*path}", read(page::asset))
         .fallback(page::other)
-        .method_not_allowed_fallback(method_not_allowed)
         .with_state(Arc::clone(app))
         .layer(guard::cors(&app.shared.cors))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_host))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_rate))
         .layer(middleware::from_fn_with_state(Arc::clone(app), finish))
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    Problem::new(Code::MethodNotAllowed, format!("{} does not take {method}", uri.path()))
+/// A path that is read.
+fn read<H: Handler<T, Arc<App>>, T: 'static>(handler: H) -> MethodRouter<Arc<App>> {
+    get(handler).fallback(async |method: Method, uri: Uri| not_allowed(&method, &uri, "GET and HEAD"))
+}
+
+/// A path that is written to.
+fn write<H: Handler<T, Arc<App>>, T: 'static>(handler: H) -> MethodRouter<Arc<App>> {
+    post(handler).fallback(async |method: Method, uri: Uri| not_allowed(&method, &uri, "POST"))
+}
+
+/// Another method than those that a path takes; the router lists them in `Allow`.
+fn not_allowed(method: &Method, uri: &Uri, taken: &str) -> Problem {
+    let shown: String = uri.path().chars().take(100).collect();
+    Problem::new(Code::MethodNotAllowed, format!("{shown} takes {taken}, not {method}"))
 }
 
 /// Counts refusals (INV-6), and says to browsers that types are as they are named.

@@ -103,11 +103,7 @@ pub async fn read(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(feed) = app.shared.feed(&name) else {
-        let shown: String = name.chars().take(80).collect();
-        let detail = format!("there is no feed `{shown}`; GET /v1/feeds lists them");
-        return Err(Problem::new(Code::UnknownFeed, detail));
-    };
+    let feed = app.shared.known_feed(&name)?;
     let parameters = Parameters::of(&uri)?;
     let form = accept::representation(&headers, parameters.since.is_some())?;
     if form == Representation::EventStream {

@@ -77,7 +77,8 @@ impl<'a> Stream<'a> {
 pub async fn list(State(app): State<Arc<App>>) -> Response {
     let backend = &app.shared.backend;
     let status = backend.status();
-    let streams = backend.streams().iter().zip(&status.streams).map(|(info, status)| Stream::new(info, status));
+    let written = backend.streams().iter().zip(&status.streams).filter(|(info, _)| !info.implied);
+    let streams = written.map(|(info, status)| Stream::new(info, status));
     json(&Streams { streams: streams.collect() })
 }
 

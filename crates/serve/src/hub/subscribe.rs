@@ -57,10 +57,7 @@ impl Core {
         let refuse = |code, message: String| Refused::new(Some(reference), code, message);
         let shared = Arc::clone(&self.shared);
         let Some(viewer) = self.viewers.get_mut(key) else { return Ok(()) };
-        let Some(feed) = shared.feed(&wish.feed) else {
-            let shown: String = wish.feed.chars().take(80).collect();
-            return Err(refuse(Code::UnknownFeed, format!("there is no feed `{shown}`; GET /v1/feeds lists them")));
-        };
+        let feed = shared.known_feed(&wish.feed).map_err(|(code, message)| refuse(code, message))?;
         if viewer.refs.iter().any(|s| s.reference == reference) {
             return Err(refuse(Code::DuplicateRef, format!("`ref` {reference} is in use on this socket")));
         }

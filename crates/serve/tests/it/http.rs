@@ -117,9 +117,24 @@ async fn what_is_refused_says_why_by_a_code() {
         assert_eq!(problem(request).await, (status, code.to_owned()), "{shown}");
     }
     assert_eq!(metric("tidewire_requests_refused_total", "too_large"), before + 3);
-    let allow = client.delete(server.url("/v1/feeds")).send().await.unwrap().headers()["allow"].clone();
-    assert!(allow.to_str().unwrap().contains("GET"));
     assert!(server.memory.appends.lock().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_that_is_not_taken_is_told_which_are() {
+    let server = start(&["methods"]).await;
+    let client = Client::new();
+    for (request, allow, detail) in [
+        (client.get(server.url("/v1/streams/events")), "POST", "/v1/streams/events takes POST, not GET"),
+        (client.head(server.url("/v1/streams/events")), "POST", ""),
+        (client.delete(server.url("/v1/feeds")), "GET,HEAD", "/v1/feeds takes GET and HEAD, not DELETE"),
+        (client.post(server.url("/dashboard/ops")), "GET,HEAD", "/dashboard/ops takes GET and HEAD, not POST"),
+    ] {
+        let response = request.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, allow));
+        let body = response.text().await.unwrap();
+        assert!(body.contains(detail), "{body}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    memory::Row,
-    support::{connect, options, read_head, start, start_with},
+    memory::{Memory, Row},
+    support::{connect, options, read_head, start, start_over, start_with},
 };
 
 async fn ask(server: &crate::support::Server, request: &str) -> String {
@@ -158,4 +158,42 @@ async fn a_response_that_nobody_reads_ends_its_connection() {
         answered = answer.starts_with("HTTP/1.1 200");
     }
     drop(unread);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_requests_a_second_than_allowed_are_told_when_to_come_again() {
+    let server = start_with(&["rates"], |o| o.limits.max_requests_per_second_per_address = 2).await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let mut refused = String::new();
+    for _ in 0..10 {
+        let answer = ask(&server, &get("/v1/feeds")).await;
+        if answer.starts_with("HTTP/1.1 429") {
+            refused = answer;
+            break;
+        }
+    }
+    assert!(refused.contains("\"limit_reached\"") && refused.to_lowercase().contains("retry-after: 1"), "{refused}");
+    for _ in 0..5 {
+        assert!(ask(&server, &get("/livez")).await.starts_with("HTTP/1.1 200"), "it is always answered");
+    }
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(ask(&server, &get("/v1/feeds")).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_events_a_second_than_a_stream_takes_are_refused_whole() {
+    let memory = Memory::with_rate(&["events_rate"], 10);
+    let server = start_over(memory, |_| {}).await;
+    let post = |rows: usize| {
+        let body = "{\"k\":1}\n".repeat(rows);
+        let length = body.len();
+        format!(
+            "POST /v1/streams/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/x-ndjson\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    assert!(ask(&server, &post(8)).await.starts_with("HTTP/1.1 200"));
+    let refused = ask(&server, &post(8)).await;
+    assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("max_events_per_second"), "{refused}");
+    assert_eq!(server.memory.appends.lock().len(), 1, "nothing of it is kept");
 }

@@ -12,11 +12,11 @@ use arrow_array::{Float64Array, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use feed::{Changes, Delta, Feed, KeepBy};
 use futures_util::{FutureExt, future::BoxFuture};
-use model::{Column, DataType, FeedKind, FeedSchema, Offset, RowChanges, Schema, ViewId};
+use model::{Column, DataType, Edge, FeedKind, FeedSchema, KeptLetter, Letters, Offset, RowChanges, Schema, ViewId};
 use parking_lot::Mutex;
 use serve::backend::{
-    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, Status, StreamInfo,
-    StreamStatus, Unavailable,
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, RebuildError, Status,
+    StreamInfo, StreamStatus, Unavailable,
 };
 use tokio::sync::watch;
 
@@ -55,6 +55,8 @@ pub struct Memory {
     pub ready: AtomicBool,
     /// While true, nothing that is appended is acknowledged.
     pub held: watch::Sender<bool>,
+    /// The dead letters of every stream, the oldest first.
+    pub letters: Mutex<Vec<KeptLetter>>,
     /// How often each feed was read.
     asked: Vec<AtomicUsize>,
 }
@@ -81,6 +83,15 @@ impl Memory {
 
     /// The same, with panels on the dashboard.
     pub fn with_panels(feeds: &[&str], panels: Vec<config::Panel>) -> Arc<Self> {
+        Self::with(feeds, panels, 1_000_000)
+    }
+
+    /// The same, and its streams take so many events a second.
+    pub fn with_rate(feeds: &[&str], max_events_per_second: usize) -> Arc<Self> {
+        Self::with(feeds, vec![], max_events_per_second)
+    }
+
+    fn with(feeds: &[&str], panels: Vec<config::Panel>, max_events_per_second: usize) -> Arc<Self> {
         let options =
             || feed::Options { keep_ms: None, keep_by: KeepBy::Clock, keep_rows: None, max_tombstones: 10_000 };
         let stream = |name: &str, writable| StreamInfo {
@@ -88,6 +99,8 @@ impl Memory {
             columns: vec![column("k", DataType::BigInt), column("value", DataType::Double)],
             event_time: None,
             writable,
+            max_events_per_second,
+            implied: false,
         };
         let info = |(i, name): (usize, &&str)| FeedInfo {
             name: (*name).to_owned(),
@@ -113,6 +126,7 @@ impl Memory {
             failure: Mutex::default(),
             ready: AtomicBool::new(true),
             held: watch::Sender::new(false),
+            letters: Mutex::default(),
             asked: feeds.iter().map(|_| AtomicUsize::new(0)).collect(),
         })
     }
@@ -236,6 +250,25 @@ impl Backend for Memory {
         async { Ok(changes) }.boxed()
     }
 
+    fn dead_letters(&self, _: usize, wanted: Letters) -> BoxFuture<'static, Result<Vec<KeptLetter>, Unavailable>> {
+        let from = wanted.from;
+        let mut found = self.letters.lock().clone();
+        found.retain(|kept| match from {
+            Edge::Newest => true,
+            Edge::Before(id) => kept.id < id,
+            Edge::After(id) => kept.id > id,
+        });
+        if !matches!(from, Edge::After(_)) {
+            found.reverse();
+        }
+        found.truncate(wanted.limit);
+        async { Ok(found) }.boxed()
+    }
+
+    fn rebuild(&self, _: usize) -> BoxFuture<'static, Result<(), RebuildError>> {
+        async { Err(RebuildError::Refused("a backend in memory has no past".to_owned())) }.boxed()
+    }
+
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {
         let mailbox = Arc::new(Mailbox { cursors: Mutex::default(), delivery: Mutex::default(), wake });
         self.state.lock().inboxes.push(Arc::clone(&mailbox));
@@ -248,7 +281,7 @@ impl Backend for Memory {
 
     fn status(&self) -> Status {
         let state = self.state.lock();
-        let feed = |f: &Feed| FeedStatus { rows: f.len() as u64, offset: f.last_change(), groups: 0 };
+        let feed = |f: &Feed| FeedStatus { rows: f.len() as u64, offset: f.last_change(), groups: 0, rebuilding: None };
         let stream = |_: &StreamInfo| StreamStatus { caught_up: true, ..StreamStatus::default() };
         Status { feeds: state.feeds.iter().map(feed).collect(), streams: self.streams.iter().map(stream).collect() }
     }

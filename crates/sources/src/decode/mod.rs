@@ -37,12 +37,12 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use config::StreamColumn;
-use model::{DeadLetter, Reason, dead_letter::MAX_RAW};
+use model::{DeadLetter, RawFormat, Reason, dead_letter::MAX_RAW};
 
 use self::{columns::Column, csv::Csv, record::Fields, scan::Scan, value::Fault};
 
 pub use self::csv::HeaderError;
-pub(crate) use self::text::char_boundary;
+pub(crate) use self::{text::char_boundary, time::date_text};
 
 /// How many refused records of one input are kept. A record can be two bytes short, and
 /// what is kept of it a hundred times that; more are counted, and said in one last letter.
@@ -81,6 +81,18 @@ pub enum Format {
     Ndjson,
     /// RFC 4180; the first record names the fields, unless [`Decoder::csv_header`] has.
     Csv,
+}
+
+impl From<RawFormat> for Format {
+    /// One record, as a dead letter has it.
+    fn from(format: RawFormat) -> Self {
+        match format {
+            RawFormat::Json => Self::Json,
+            RawFormat::Csv => Self::Csv,
+            // TODO-MERGE
+            RawFormat::Msgpack => Self::Json,
+        }
+    }
 }
 
 /// What came of an input.
@@ -242,6 +254,7 @@ fn letter(fault: Fault, raw: &[u8]) -> DeadLetter {
         feed: String::new(),
         message: fault.message,
         raw: Bytes::copy_from_slice(&raw[..char_boundary(raw, MAX_RAW)]),
+        format: RawFormat::Json,
     }
 }
 

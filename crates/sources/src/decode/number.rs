@@ -145,18 +145,48 @@ pub(super) enum NotInteger {
 
 /// A number of JSON's grammar as an exact integer: `1.0` and `1e3` are integers, `1.5` is not.
 pub(super) fn exact_integer(number: &str) -> Result<i64, NotInteger> {
-    let (value, fraction) = floor(number)?;
-    if fraction { Err(NotInteger::Fraction) } else { Ok(value) }
+    let (value, fraction) = floor(number, 0)?;
+    if fraction { Err(NotInteger::Fraction) } else { as_i64(value) }
 }
 
 /// The greatest integer that is not above a number of JSON's grammar.
 pub(super) fn floor_integer(number: &str) -> Result<i64, NotInteger> {
-    let (value, fraction) = floor(number)?;
-    if fraction && number.starts_with('-') { value.checked_sub(1).ok_or(NotInteger::Range) } else { Ok(value) }
+    let (value, fraction) = floor(number, 0)?;
+    as_i64(if fraction && number.starts_with('-') { value - 1 } else { value })
 }
 
-/// The number's integer part, towards zero, and whether it has a fraction.
-fn floor(number: &str) -> Result<(i64, bool), NotInteger> {
+/// A number of JSON's grammar times 10^`scale`, if that is an integer of at most `precision`
+/// digits.
+pub(super) fn exact_decimal(number: &str, precision: u8, scale: u8) -> Option<i128> {
+    let (value, fraction) = floor(number, i64::from(scale)).ok()?;
+    (!fraction && value.unsigned_abs() < 10_u128.pow(u32::from(precision))).then_some(value)
+}
+
+/// The same, in one pass, where the number is a short one without exponent.
+#[inline]
+pub(super) fn decimal(bytes: &[u8], start: usize, precision: u8, scale: u8) -> Option<(i128, usize)> {
+    let (negative, pos) = sign(bytes, start);
+    let (mut value, count, mut end) = whole(bytes, pos)?;
+    let mut fraction = 0;
+    if bytes.get(end) == Some(&b'.') {
+        let (all_digits, all, after) = digits(bytes, end + 1, value, count)?;
+        fraction = all - count;
+        if fraction == 0 {
+            return None;
+        }
+        (value, end) = (all_digits, after);
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        return None;
+    }
+    let zeros = usize::from(scale).checked_sub(fraction)?;
+    let value = i128::from(value).checked_mul(10_i128.pow(zeros as u32))?;
+    let fits = value.unsigned_abs() < 10_u128.pow(u32::from(precision));
+    fits.then_some((if negative { -value } else { value }, end))
+}
+
+/// The integer part, towards zero, of a number times 10^`shift`, and whether it has a fraction.
+fn floor(number: &str, shift: i64) -> Result<(i128, bool), NotInteger> {
     let unsigned = number.trim_start_matches('-');
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent),
@@ -165,33 +195,31 @@ fn floor(number: &str) -> Result<(i64, bool), NotInteger> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     // An exponent beyond an i64 is further from zero than any record has digits.
     let exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN / 4 } else { i64::MAX / 4 });
-    let point = (whole.len() as i64).saturating_add(exponent);
+    let point = (whole.len() as i64).saturating_add(exponent).saturating_add(shift);
     let mut digits = whole.bytes().chain(fraction.bytes()).enumerate();
     let mut value: i128 = 0;
     let mut seen = 0;
+    let longer = |value: i128, digit: u8| {
+        let longer = value.checked_mul(10).and_then(|v| v.checked_add(i128::from(digit - b'0')));
+        longer.ok_or(NotInteger::Range)
+    };
+    let signed = |value: i128| if number.starts_with('-') { -value } else { value };
     while let Some((i, digit)) = digits.next() {
         if i as i64 >= point {
             let zero = digit == b'0' && digits.all(|(_, d)| d == b'0');
-            return signed(value, number).map(|v| (v, !zero));
+            return Ok((signed(value), !zero));
         }
-        value = value * 10 + i128::from(digit - b'0');
+        value = longer(value, digit)?;
         seen = i as i64 + 1;
-        if value > 1 << 100 {
-            return Err(NotInteger::Range);
-        }
     }
-    // Zeros that the exponent adds behind the last digit.
+    // Zeros that the exponent adds behind the last digit; zero stays zero with any number of them.
     for _ in 0..(point - seen).clamp(0, 40) {
-        value *= 10;
-        if value > 1 << 100 {
-            return Err(NotInteger::Range);
-        }
+        value = longer(value, b'0')?;
     }
-    signed(value, number).map(|v| (v, false))
+    Ok((signed(value), false))
 }
 
-fn signed(value: i128, number: &str) -> Result<i64, NotInteger> {
-    let value = if number.starts_with('-') { -value } else { value };
+fn as_i64(value: i128) -> Result<i64, NotInteger> {
     i64::try_from(value).map_err(|_| NotInteger::Range)
 }
 
@@ -230,6 +258,35 @@ mod tests {
     }
 
     #[test]
+    fn decimals_are_exact_or_refused() {
+        let nines = "9".repeat(38);
+        for (text, precision, scale, expected) in [
+            ("12.34", 4, 2, Some(1234)),
+            ("-12.340000000000000000000000000000000", 4, 2, Some(-1234)),
+            ("12.345", 10, 2, None),
+            ("123.45", 4, 2, None),
+            ("0.00", 1, 1, Some(0)),
+            ("1.234e1", 4, 2, Some(1234)),
+            ("1e-2", 2, 2, Some(1)),
+            ("1e-3", 2, 2, None),
+            ("1e2", 5, 2, Some(10_000)),
+            ("1e2", 4, 2, None),
+            ("0e999999999999999999999", 1, 0, Some(0)),
+            ("1e-999999999999999999999", 38, 38, None),
+            ("1e38", 38, 0, None),
+            (&nines, 38, 0, Some(10_i128.pow(38) - 1)),
+            (&format!("-0.{nines}"), 38, 38, Some(1 - 10_i128.pow(38))),
+            (&format!("{nines}0"), 38, 0, None),
+        ] {
+            assert_eq!(exact_decimal(text, precision, scale), expected, "{text}");
+            if let Some((value, end)) = decimal(text.as_bytes(), 0, precision, scale) {
+                assert_eq!((Some(value), end), (expected, text.len()), "{text}");
+            }
+        }
+        assert_eq!(decimal(b"12.34,", 0, 4, 2), Some((1234, 5)));
+    }
+
+    #[test]
     fn what_json_does_not_call_a_number_is_none() {
         for text in ["", "-", "+1", ".5", "5.", "01", "-01", "1.e5", "1e", "1e+", "NaN", "Infinity", "x"] {
             assert_eq!(double(text.as_bytes(), 0), None, "{text}");
@@ -255,6 +312,21 @@ mod tests {
                 prop_assert_eq!(found, None);
             }
             prop_assert_eq!(number_end(input.as_bytes(), 0), Some(text.len()));
+        }
+
+        #[test]
+        fn decimals_print_as_they_were(value in any::<i128>(), shift in 0_u32..127, scale in 0_u8..=38) {
+            let value = value >> shift;
+            let digits = format!("{:0>width$}", value.unsigned_abs(), width = usize::from(scale) + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
+            let sign = if value < 0 { "-" } else { "" };
+            let point = if scale == 0 { "" } else { "." };
+            let text = format!("{sign}{whole}{point}{fraction}");
+            let fits = value.unsigned_abs() < 10_u128.pow(38);
+            prop_assert_eq!(exact_decimal(&text, 38, scale), fits.then_some(value));
+            if let Some(found) = decimal(text.as_bytes(), 0, 38, scale) {
+                prop_assert_eq!(found, (value, text.len()));
+            }
         }
 
         #[test]

@@ -17,9 +17,12 @@
 
 use std::collections::HashMap;
 
+use model::DataType;
+
 use super::{
-    columns::{Column, Values},
+    columns::{Column, TextLists, Values},
     number, text, time,
+    value::plain_number,
 };
 
 /// Marks the lead of a field that no column reads.
@@ -258,7 +261,60 @@ impl Scan {
                 values.push(value);
                 Some(end)
             }
+            Values::Decimal(values) => {
+                let DataType::Decimal { precision, scale } = column.data_type else { return None };
+                let (value, end) = if first == b'"' {
+                    let (text, end) = plain_string(bytes, pos)?;
+                    let number = plain_number(std::str::from_utf8(text).ok()?)?;
+                    (number::exact_decimal(number, precision, scale)?, end)
+                } else {
+                    number::decimal(bytes, pos, precision, scale)?
+                };
+                values.push(value);
+                Some(end)
+            }
+            Values::Date(values) => {
+                let (text, end) = plain_string(bytes, pos)?;
+                values.push(time::parse_date(std::str::from_utf8(text).ok()?).ok()?);
+                Some(end)
+            }
+            Values::Bytes(texts) => {
+                let (text, end) = plain_string(bytes, pos)?;
+                text::append_base64(&mut texts.bytes, std::str::from_utf8(text).ok()?)?;
+                texts.close();
+                Some(end)
+            }
+            Values::TextList(lists) => self.texts(lists, bytes, pos),
         }
+    }
+
+    /// Appends the array of texts and nulls at `pos`, and returns where it ends.
+    fn texts(&self, lists: &mut TextLists, bytes: &[u8], pos: usize) -> Option<usize> {
+        if bytes.get(pos) != Some(&b'[') || self.max_nested == 0 {
+            return None;
+        }
+        let mut pos = self.blanks(bytes, pos + 1);
+        if bytes.get(pos) == Some(&b']') {
+            lists.close();
+            return Some(pos + 1);
+        }
+        loop {
+            if bytes.get(pos) == Some(&b'"') {
+                pos = text::unescape(bytes, pos + 1, &mut lists.items.bytes)?;
+                lists.items.close();
+            } else {
+                pos = literal(bytes, pos, b"null")?;
+                lists.push_null_item();
+            }
+            pos = self.blanks(bytes, pos);
+            match bytes.get(pos)? {
+                b',' => pos = self.blanks(bytes, pos + 1),
+                b']' => break,
+                _ => return None,
+            }
+        }
+        lists.close();
+        Some(pos + 1)
     }
 
     #[inline]
@@ -357,8 +413,6 @@ fn literal(bytes: &[u8], pos: usize, expected: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use model::DataType;
-
     use super::*;
 
     fn columns() -> Vec<Column> {

@@ -1,4 +1,14 @@
-//! JSON's strings, blanks and nested values, without recursion.
+//! JSON's strings, blanks and nested values, without recursion, and base64 within them.
+
+use base64::{
+    Engine,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+/// Base64 is read with its padding or without, as producers differ in it.
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
 /// The 64-bit word with `byte` in each place.
 const fn splat(byte: u8) -> u64 {
@@ -109,6 +119,15 @@ pub(super) fn append_compact(out: &mut Vec<u8>, json: &[u8]) {
         rest = &rest[end.max(at + 1)..];
     }
     out.extend_from_slice(rest);
+}
+
+/// Appends the bytes that base64 text means, of the standard alphabet or the one for URLs.
+/// After `None` a part may have been appended.
+pub(super) fn append_base64(out: &mut Vec<u8>, text: &str) -> Option<()> {
+    const PLAIN: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
+    const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
+    let engine = if memchr::memchr2(b'-', b'_', text.as_bytes()).is_some() { URL } else { PLAIN };
+    engine.decode_vec(text, out).ok()
 }
 
 /// How deep JSON's brackets nest; of what is no JSON, some number.

@@ -1,6 +1,10 @@
-//! Times: RFC 3339 text and milliseconds to milliseconds within the years 0001 to 9999.
+//! Times: RFC 3339 text and milliseconds to milliseconds, `YYYY-MM-DD` to days, both within
+//! the years 0001 to 9999.
 
-use jiff::{civil::DateTime, fmt::temporal::Pieces};
+use jiff::{
+    civil::{Date, DateTime},
+    fmt::temporal::Pieces,
+};
 
 /// 0001-01-01T00:00:00Z in milliseconds since 1970.
 const EARLIEST: i64 = -62_135_596_800_000;
@@ -37,6 +41,34 @@ pub(super) fn parse(text: &str) -> Result<i64, TimeError> {
         None if has_long_year(text) => Err(TimeError::Range),
         None => Err(TimeError::Text),
     }
+}
+
+/// `YYYY-MM-DD`, and nothing else, to days since 1970-01-01.
+pub(super) fn parse_date(text: &str) -> Result<i32, TimeError> {
+    let bytes = text.as_bytes();
+    let number =
+        |digits: &[u8]| digits.iter().try_fold(0_i16, |n, b| b.is_ascii_digit().then(|| n * 10 + i16::from(b - b'0')));
+    let parts = match bytes {
+        [year @ .., b'-', m1, m2, b'-', d1, d2] if year.len() == 4 => {
+            number(year).zip(number(&[*m1, *m2])).zip(number(&[*d1, *d2]))
+        }
+        _ => None,
+    };
+    match parts {
+        Some(((year, month), day)) => {
+            let date = Date::new(year, month as i8, day as i8).map_err(|_| TimeError::Text)?;
+            let days = date.duration_since(Date::constant(1970, 1, 1)).as_secs() / 86_400;
+            if year == 0 { Err(TimeError::Range) } else { Ok(days as i32) }
+        }
+        None if has_long_year(text) => Err(TimeError::Range),
+        None => Err(TimeError::Text),
+    }
+}
+
+/// Days since 1970-01-01 as `YYYY-MM-DD`; `None` outside of the years 0001 to 9999.
+pub(crate) fn date_text(days: i32) -> Option<String> {
+    let date = Date::constant(1970, 1, 1).checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
+    (date.year() > 0).then(|| date.to_string())
 }
 
 /// Whether the text starts like a date whose year has more than four digits.
@@ -80,5 +112,34 @@ mod tests {
         assert_eq!(checked(LATEST + 1), Err(TimeError::Range));
         assert_eq!(checked(EARLIEST - 1), Err(TimeError::Range));
         assert_eq!(checked(-1), Ok(-1));
+    }
+
+    #[test]
+    fn dates_are_read_and_written_in_one_form() {
+        for (text, expected) in [
+            ("1970-01-01", Ok(0)),
+            ("1969-12-31", Ok(-1)),
+            ("2024-02-29", Ok(19_782)),
+            ("0001-01-01", Ok(-719_162)),
+            ("9999-12-31", Ok(2_932_896)),
+            ("0000-12-31", Err(TimeError::Range)),
+            ("10000-01-01", Err(TimeError::Range)),
+            ("2023-02-29", Err(TimeError::Text)),
+            ("2023-1-1", Err(TimeError::Text)),
+            ("20230101", Err(TimeError::Text)),
+            ("2023-01-01T00:00:00Z", Err(TimeError::Text)),
+            ("+023-01-01", Err(TimeError::Text)),
+            (" 2023-01-01", Err(TimeError::Text)),
+            ("2023-01-0é", Err(TimeError::Text)),
+            ("", Err(TimeError::Text)),
+        ] {
+            assert_eq!(parse_date(text), expected, "{text}");
+            if let Ok(days) = expected {
+                assert_eq!(date_text(days).as_deref(), Some(text));
+            }
+        }
+        for days in [i32::MIN, -719_163, 2_932_897, i32::MAX] {
+            assert_eq!(date_text(days), None, "{days}");
+        }
     }
 }

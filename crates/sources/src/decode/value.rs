@@ -7,9 +7,9 @@ use model::{DataType, Reason};
 use serde_json::value::RawValue;
 
 use super::{
-    columns::{Column, Values},
-    number::{NotInteger, exact_integer, floor_integer, number_end},
-    text::{append_compact, shortened},
+    columns::{Column, TextLists, Values},
+    number::{NotInteger, exact_decimal, exact_integer, floor_integer, number_end},
+    text::{append_base64, append_compact, shortened},
     time::{self, TimeError},
 };
 
@@ -68,6 +68,16 @@ pub(super) fn push_json(column: &mut Column, raw: Option<&RawValue>) -> Result<(
             let value: f64 = if is_number { raw.parse().map_err(|_| wrong())? } else { return Err(wrong()) };
             values.push(if value.is_finite() { value } else { return Err(beyond_double(&column.from, raw)) });
         }
+        Values::Decimal(values) => {
+            let text;
+            let number = if is_number {
+                raw
+            } else {
+                text = string(&column.from)?.ok_or_else(wrong)?;
+                plain_number(&text).ok_or_else(wrong)?
+            };
+            values.push(as_decimal(&column.from, column.data_type, number)?);
+        }
         Values::Boolean(values) => values.push(match raw {
             "true" => true,
             "false" => false,
@@ -78,7 +88,41 @@ pub(super) fn push_json(column: &mut Column, raw: Option<&RawValue>) -> Result<(
                 if is_number { from_millis(raw) } else { time::parse(&string(&column.from)?.ok_or_else(wrong)?) };
             values.push(time.map_err(|e| not_a_time(&column.from, e, raw))?);
         }
+        Values::Date(values) => {
+            let date = time::parse_date(&string(&column.from)?.ok_or_else(wrong)?);
+            values.push(date.map_err(|e| not_a_date(&column.from, e, raw))?);
+        }
+        Values::Bytes(texts) => {
+            append_base64(&mut texts.bytes, &string(&column.from)?.ok_or_else(wrong)?).ok_or_else(wrong)?;
+            texts.close();
+        }
+        Values::TextList(lists) => {
+            if !raw.starts_with('[') {
+                return Err(wrong());
+            }
+            push_items(&column.from, lists, raw)?;
+        }
     }
+    Ok(())
+}
+
+/// Appends a JSON array of texts and nulls.
+fn push_items(from: &str, lists: &mut TextLists, array: &str) -> Result<(), Fault> {
+    let malformed = |e: serde_json::Error| Fault::malformed(format!("field \"{from}\": {}", without_place(&e)));
+    let items: Vec<&RawValue> = serde_json::from_str(array).map_err(malformed)?;
+    for item in items {
+        match item.get() {
+            "null" => lists.push_null_item(),
+            text if text.starts_with('"') => {
+                lists.items.push(serde_json::from_str::<String>(text).map_err(malformed)?.as_bytes());
+            }
+            other => {
+                let found = format!("an array with {} in it", described(other));
+                return Err(wrong_type(from, DataType::TextList, &found));
+            }
+        }
+    }
+    lists.close();
     Ok(())
 }
 
@@ -109,6 +153,9 @@ pub(super) fn push_text(column: &mut Column, field: &str) -> Result<(), Fault> {
             let value: f64 = plain_number(trimmed).ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
             values.push(if value.is_finite() { value } else { return Err(beyond_double(&column.from, field)) });
         }
+        Values::Decimal(values) => {
+            values.push(as_decimal(&column.from, column.data_type, plain_number(trimmed).ok_or_else(wrong)?)?);
+        }
         Values::Boolean(values) => {
             let value = if trimmed.eq_ignore_ascii_case("true") {
                 true
@@ -126,6 +173,20 @@ pub(super) fn push_text(column: &mut Column, field: &str) -> Result<(), Fault> {
             };
             values.push(time.map_err(|e| not_a_time(&column.from, e, &format!("\"{field}\"")))?);
         }
+        Values::Date(values) => {
+            let date = time::parse_date(trimmed);
+            values.push(date.map_err(|e| not_a_date(&column.from, e, &format!("\"{field}\"")))?);
+        }
+        Values::Bytes(texts) => {
+            append_base64(&mut texts.bytes, trimmed).ok_or_else(wrong)?;
+            texts.close();
+        }
+        Values::TextList(lists) => {
+            if serde_json::from_str::<&RawValue>(field).is_err() || !trimmed.starts_with('[') {
+                return Err(wrong());
+            }
+            push_items(&column.from, lists, field)?;
+        }
     }
     Ok(())
 }
@@ -140,6 +201,16 @@ fn push_missing(column: &mut Column, is_null: bool) -> Result<(), Fault> {
     Ok(())
 }
 
+fn as_decimal(from: &str, data_type: DataType, number: &str) -> Result<i128, Fault> {
+    let DataType::Decimal { precision, scale } = data_type else {
+        return Err(wrong_type(from, data_type, "a decimal"));
+    };
+    exact_decimal(number, precision, scale).ok_or_else(|| {
+        let message = format!("field \"{from}\": {} has more digits than {data_type} holds", shortened(number));
+        Fault::new(Reason::OutOfRange, message)
+    })
+}
+
 fn from_millis(number: &str) -> Result<i64, TimeError> {
     time::checked(floor_integer(number).map_err(|_| TimeError::Range)?)
 }
@@ -150,7 +221,7 @@ fn as_int(value: Result<i64, NotInteger>) -> Result<i32, NotInteger> {
 
 /// The number, if the text is one by JSON's grammar but for a plus sign and leading zeros,
 /// which programs that write CSV put there.
-fn plain_number(text: &str) -> Option<&str> {
+pub(super) fn plain_number(text: &str) -> Option<&str> {
     let text = text.strip_prefix('+').filter(|t| !t.starts_with('-')).unwrap_or(text);
     let unsigned = text.strip_prefix('-').unwrap_or(text).as_bytes();
     // The last zero stays if no digit follows it.
@@ -165,11 +236,14 @@ fn is_integer_text(text: &str) -> bool {
 }
 
 fn wrong_type(from: &str, expected: DataType, found: &str) -> Fault {
-    let expected = match expected {
-        DataType::Timestamp => "timestamp (milliseconds since 1970, or RFC 3339 text)",
-        other => other.name(),
+    let form = match expected {
+        DataType::Timestamp => " (milliseconds since 1970, or RFC 3339 text)",
+        DataType::Date => " (text like 2024-12-31)",
+        DataType::Bytes => " (base64 text)",
+        DataType::TextList => " (an array of texts)",
+        _ => "",
     };
-    Fault::new(Reason::WrongType, format!("field \"{from}\": expected {expected}, found {found}"))
+    Fault::new(Reason::WrongType, format!("field \"{from}\": expected {expected}{form}, found {found}"))
 }
 
 fn not_integer(from: &str, data_type: DataType, error: NotInteger, raw: &str) -> Fault {
@@ -201,6 +275,16 @@ fn not_a_time(from: &str, error: TimeError, raw: &str) -> Fault {
                  a number is read as milliseconds since 1970",
                 shortened(raw)
             );
+            Fault::new(Reason::OutOfRange, message)
+        }
+    }
+}
+
+fn not_a_date(from: &str, error: TimeError, raw: &str) -> Fault {
+    match error {
+        TimeError::Text => wrong_type(from, DataType::Date, &format!("text {}", shortened(raw))),
+        TimeError::Range => {
+            let message = format!("field \"{from}\": {} lies outside of the years 0001 to 9999", shortened(raw));
             Fault::new(Reason::OutOfRange, message)
         }
     }

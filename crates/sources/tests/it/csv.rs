@@ -20,19 +20,25 @@ fn the_header_names_the_fields_in_any_order() {
 fn every_type_is_read_from_text() {
     let columns: Vec<StreamColumn> = DataType::ALL.iter().map(|t| column(t.name(), *t)).collect();
     let input = concat!(
-        "text,bigint,int,double,boolean,timestamp,json\n",
-        "007,007,-2.0,+1e3,True,2023-11-14T22:13:20Z,\"{\"\"a\"\": 1}\"\n",
-        "x, 1 , 2 , .5 ,false,1,1\n",
-        "x,1.5,2,1,false,1,1\n",
-        "x,1,2,1,maybe,1,1\n",
-        "x,1,2,1,,1,{\n",
+        "text,bigint,int,double,decimal,boolean,timestamp,date,bytes,text[],json\n",
+        "007,007,-2.0,+1e3,+07.50,True,2023-11-14T22:13:20Z,2024-02-29,AP8=,\"[\"\"a\"\", null]\",\"{\"\"a\"\": 1}\"\n",
+        "x, 1 , 2 , .5 ,1,false,1,,,,1\n",
+        "x,1.5,2,1,1,false,1,,,,1\n",
+        "x,1,2,1,1,maybe,1,,,,1\n",
+        "x,1,2,1,1,,1,,,,{\n",
+        "x,1,2,1,1.005,,1,,,,1\n",
+        "x,1,2,1,1,,1,29.02.2024,,,1\n",
+        "x,1,2,1,1,,1,,A,,1\n",
+        "x,1,2,1,1,,1,,,a,1\n",
+        "x,1,2,1,1,,1,,,[1],1\n",
     );
     let decoded = Decoder::new(&columns, None, Limits::default()).decode(Format::Csv, input.as_bytes());
     assert_eq!(
         rows(&decoded.batches),
-        [
-            r#"{"text":"007","bigint":7,"int":-2,"double":1000.0,"boolean":true,"timestamp":1700000000000,"json":{"a":1}}"#
-        ]
+        [concat!(
+            r#"{"text":"007","bigint":7,"int":-2,"double":1000.0,"decimal":"7.50","boolean":true,"#,
+            r#""timestamp":1700000000000,"date":"2024-02-29","bytes":"AP8=","text[]":["a",null],"json":{"a":1}}"#
+        )]
     );
     assert_eq!(
         rejections(&decoded),
@@ -41,6 +47,15 @@ fn every_type_is_read_from_text() {
             (2, Reason::WrongType, "field \"bigint\": expected bigint, found number 1.5"),
             (3, Reason::WrongType, "field \"boolean\": expected boolean, found text \"maybe\""),
             (4, Reason::Malformed, "field \"json\": not JSON: EOF while parsing an object"),
+            (5, Reason::OutOfRange, "field \"decimal\": 1.005 has more digits than decimal(18,2) holds"),
+            (6, Reason::WrongType, "field \"date\": expected date (text like 2024-12-31), found text \"29.02.2024\""),
+            (7, Reason::WrongType, "field \"bytes\": expected bytes (base64 text), found text \"A\""),
+            (8, Reason::WrongType, "field \"text[]\": expected text[] (an array of texts), found text \"a\""),
+            (
+                9,
+                Reason::WrongType,
+                "field \"text[]\": expected text[] (an array of texts), found an array with number 1 in it"
+            ),
         ]
     );
 }

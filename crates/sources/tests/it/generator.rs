@@ -95,3 +95,21 @@ fn a_jumping_clock_owes_little() {
     assert_eq!(times(&generator.batch(START, usize::MAX).expect("one event")), [START]);
     assert_eq!(generator.batch(START + 100, usize::MAX).map(|b| times(&b)), Some(vec![START + 100]));
 }
+
+#[test]
+fn decimals_and_dates_are_made_within_their_bounds() {
+    let columns = [
+        column("price", DataType::Decimal { precision: 4, scale: 2 }),
+        column("n", DataType::Decimal { precision: 3, scale: 1 }),
+        column("day", DataType::Date),
+    ];
+    let made = vec![Generated::Uniform(99.0, 101.0), Generated::Sequence(98), Generated::Now];
+    let source = GeneratorSource { rate: 1.0, seed: 1, columns: made };
+    let mut generator = Generator::new(&source, &columns, None, START);
+    let rows = rows(&[generator.batch(START + 50_000, 51).expect("events")]);
+    assert!(rows[0].ends_with(r#""n":"98.0","day":"2023-11-14"}"#), "{}", rows[0]);
+    assert!(rows[2].ends_with(r#""n":"99.9","day":"2023-11-14"}"#), "{}", rows[2]);
+    // A hundred needs a fifth digit.
+    assert!(rows.iter().any(|row| row.starts_with(r#"{"price":"99.99","#)));
+    assert!(rows.iter().all(|row| row.starts_with(r#"{"price":"99."#)), "{rows:?}");
+}

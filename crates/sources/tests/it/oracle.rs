@@ -21,6 +21,11 @@ fn value() -> impl Strategy<Value = String> {
         any::<f64>().prop_map(|v| v.to_string()),
         r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
         (-70_000_000_000_000_i64..300_000_000_000_000).prop_map(|v| v.to_string()),
+        r"-?[0-9]{1,17}(\.[0-9]{1,3})?",
+        r#""[+-]?[0-9]{0,17}(\.[0-9]{1,3})?""#,
+        r#""[0-9]{4}-[01][0-9]-[0-3][0-9]""#,
+        r#""[A-Za-z0-9+/_-]{0,9}={0,2}""#,
+        r#"\[ ?("a\\n?"|null|1)?( ?,"ü"| ,null|,""){0,3} ?\]"#,
         ".{0,20}".prop_map(|v| serde_json::to_string(&v).expect("text is JSON")),
         r#"["\\/bfnrtu0-9a-fA-Fdx ]{0,12}"#.prop_map(|v| format!("\"{v}\"")),
         r"(\\u[dD][89a-fA-F][0-9a-f]{2}|\\u[0-9a-f]{4}|\\n|ü){0,4}".prop_map(|v| format!("\"{v}\"")),
@@ -80,8 +85,12 @@ fn expected_record() -> impl Strategy<Value = String> {
                 format!("\"bigint\":{int}"),
                 format!("\"int\":{int}"),
                 format!("\"double\":{double}"),
+                format!("\"decimal\":{int}.25"),
                 format!("\"boolean\":{boolean}"),
                 format!("\"timestamp\":{ts}"),
+                "\"date\":\"2024-02-29\"".to_owned(),
+                "\"bytes\":\"AP8=\"".to_owned(),
+                format!("\"text[]\":[{text},null]"),
                 format!("\"json\":[{int}, {text}]"),
                 "\"must\":1}".to_owned(),
             ]
@@ -142,7 +151,7 @@ fn record() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn assert_same(format: Format, input: &[u8]) -> Result<(), TestCaseError> {
-    let limits = Limits { max_record: 300, max_depth: 5, batch_rows: 3 };
+    let limits = Limits { max_record: 400, max_depth: 5, batch_rows: 3 };
     let mut scanning = Decoder::new(&columns(), None, limits);
     let mut careful = Decoder::new(&columns(), None, limits).without_scan();
     // Twice, for what the scan learned from the first.

@@ -80,6 +80,78 @@ fn timestamps_are_milliseconds_or_rfc_3339() {
 }
 
 #[test]
+fn decimals_are_exact_from_numbers_and_text() {
+    let price = DataType::Decimal { precision: 6, scale: 2 };
+    for (value, expected) in [
+        ("12.5", "12.50"),
+        ("-0.05", "-0.05"),
+        ("1e3", "1000.00"),
+        ("0.1000", "0.10"),
+        (r#""12.5""#, "12.50"),
+        (r#""-9999.99""#, "-9999.99"),
+        ("0", "0.00"),
+    ] {
+        assert_eq!(one(price, value), Ok(format!("\"{expected}\"")), "{value}");
+    }
+    for value in ["10000", "0.001", "1e99", "\"1234567\"", "99999999999999999999999999999999999999999"] {
+        let (reason, message) = one(price, value).expect_err(value);
+        assert_eq!(reason, Reason::OutOfRange);
+        assert!(message.ends_with("has more digits than decimal(6,2) holds"), "{message}");
+    }
+    // No double holds this, and nothing goes through one.
+    let widest = DataType::Decimal { precision: 38, scale: 18 };
+    let value = "12345678901234567890.123456789012345678";
+    assert_eq!(one(widest, value), Ok(format!("\"{value}\"")));
+    refused(price, "true", "expected decimal(6,2), found boolean true");
+    refused(price, "\"12,5\"", "expected decimal(6,2), found text \"12,5\"");
+}
+
+#[test]
+fn dates_are_text_of_one_form() {
+    assert_eq!(one(DataType::Date, "\"2024-02-29\""), Ok("\"2024-02-29\"".to_owned()));
+    refused(DataType::Date, "19782", "expected date (text like 2024-12-31), found number 19782");
+    refused(DataType::Date, "\"2023-02-29\"", "expected date (text like 2024-12-31), found text \"2023-02-29\"");
+    let (reason, message) = one(DataType::Date, "\"12024-01-01\"").expect_err("too late");
+    assert_eq!(reason, Reason::OutOfRange);
+    assert_eq!(message, "field \"c\": \"12024-01-01\" lies outside of the years 0001 to 9999");
+}
+
+#[test]
+fn bytes_are_base64_of_either_alphabet_with_padding_or_without() {
+    for value in ["\"-_8=\"", "\"-_8\"", "\"+/8=\"", "\"+\\/8\""] {
+        assert_eq!(one(DataType::Bytes, value), Ok("\"+/8=\"".to_owned()), "{value}");
+    }
+    assert_eq!(one(DataType::Bytes, "\"\""), Ok("\"\"".to_owned()));
+    for value in ["\"+_8=\"", "\"A\"", "\"AB==C\"", "\"+/9=\"", "\" \""] {
+        refused(DataType::Bytes, value, &format!("expected bytes (base64 text), found text {value}"));
+    }
+    refused(DataType::Bytes, "[1]", "expected bytes (base64 text), found an array");
+}
+
+#[test]
+fn lists_hold_texts_and_nulls() {
+    let list = DataType::TextList;
+    for (value, expected) in [
+        (r#"[ "a" , null,"\u00fc" ]"#, r#"["a",null,"ü"]"#),
+        ("[]", "[]"),
+        ("[ ]", "[]"),
+        (r#"[""]"#, r#"[""]"#),
+        ("null", "null"),
+    ] {
+        assert_eq!(one(list, value), Ok(expected.to_owned()), "{value}");
+    }
+    refused(list, "\"a\"", "expected text[] (an array of texts), found text \"a\"");
+    refused(list, "{}", "expected text[] (an array of texts), found an object");
+    refused(list, "[\"a\",[]]", "expected text[] (an array of texts), found an array with an array in it");
+    let (reason, _) = one(list, r#"["a","\ud800"]"#).expect_err("half a pair");
+    assert_eq!(reason, Reason::Malformed);
+    // What was written of a refused list is taken back.
+    let mut decoder = Decoder::new(&[column("c", list)], None, Limits::default());
+    let decoded = decoder.decode(Format::Ndjson, b"{\"c\":[\"a\",null]}\n{\"c\":[\"b\",null,1]}\n{}\n{\"c\":[\"d\"]}");
+    assert_eq!(rows(&decoded.batches), [r#"{"c":["a",null]}"#, r#"{"c":null}"#, r#"{"c":["d"]}"#]);
+}
+
+#[test]
 fn json_is_kept_as_it_is_without_blanks() {
     assert_eq!(
         one(DataType::Json, r#"{ "b" : [1.0, "x y"], "a":null }"#),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use store::{Commit, StoreError};
 
-use crate::{commit, cut, entry, events, key, letter, open, ticks};
+use crate::{commit, cut, entry, events, key, letter, newest, open, ticks};
 
 #[test]
 fn a_commit_comes_back_after_a_restart() {
@@ -12,7 +12,7 @@ fn a_commit_comes_back_after_a_restart() {
     let dead = [("events".to_owned(), letter("first")), ("events".to_owned(), letter("second"))];
     let keys = [key("a", 5)];
     let mut opened = open(dir.path());
-    opened.log.commit(&Commit { cut: &cut(1), entries: &entries, dead: &dead, keys: &keys }).unwrap();
+    opened.log.commit(&Commit { cut: &cut(1), entries: &entries, dead: &dead, keys: &keys, settled: &[] }).unwrap();
     commit(&mut opened.log, 2, &[]).unwrap();
     opened.log.shutdown().unwrap();
     opened.state.shutdown().unwrap();
@@ -25,8 +25,8 @@ fn a_commit_comes_back_after_a_restart() {
     assert_eq!(opened.log.entries(2).unwrap(), []);
     assert_eq!(opened.log.entries(9).unwrap(), []);
     assert_eq!(opened.log.first_tick().unwrap(), Some(1));
-    let letters = opened.log.dead_letters("events", 10).unwrap();
-    let letters: Vec<_> = letters.iter().map(|l| (l.tick, l.number, l.clock, l.letter.message.as_str())).collect();
+    let letters = opened.log.dead_letters("events", &newest(10)).unwrap();
+    let letters: Vec<_> = letters.iter().map(|l| (l.id.tick, l.id.number, l.at, l.letter.message.as_str())).collect();
     assert_eq!(letters, [(1, 1, 1000, "second"), (1, 0, 1000, "first")]);
     assert_eq!(opened.log.key("events", "alice", "a").unwrap(), Some(key("a", 5)));
     for (stream, principal, text) in [("other", "alice", "a"), ("events", "bob", "a"), ("events", "alice", "b")] {
@@ -88,7 +88,10 @@ fn a_key_that_comes_again_holds_the_new_answer() {
     let dir = tempfile::tempdir().unwrap();
     let mut opened = open(dir.path());
     for (tick, at) in [(1, 10), (2, 20)] {
-        opened.log.commit(&Commit { cut: &cut(tick), entries: &[], dead: &[], keys: &[key("a", at)] }).unwrap();
+        opened
+            .log
+            .commit(&Commit { cut: &cut(tick), entries: &[], dead: &[], keys: &[key("a", at)], settled: &[] })
+            .unwrap();
     }
     assert_eq!(opened.log.key("events", "alice", "a").unwrap(), Some(key("a", 20)));
 }

@@ -1,6 +1,7 @@
 //! What the store promises, over real files.
 
 mod damage;
+mod dead;
 mod full;
 mod kill;
 mod log;
@@ -14,7 +15,7 @@ use std::{path::Path, sync::Arc};
 
 use arrow_array::{Float64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow_schema::SchemaRef;
-use model::{Column, DataType, DeadLetter, Reason, Schema};
+use model::{Column, DataType, DeadLetter, Edge, Letters, Reason, Schema};
 use store::{Commit, Cut, Durability, Entry, KeyRecord, Log, Opened, Options, Position, StoreError};
 
 /// Options for `dir`, synced.
@@ -65,8 +66,18 @@ fn cut(tick: u64) -> Cut {
     }
 }
 
+fn newest(limit: usize) -> Letters {
+    Letters { from: Edge::Newest, reason: None, limit }
+}
+
 fn letter(message: &str) -> DeadLetter {
-    DeadLetter { reason: Reason::Malformed, feed: String::new(), message: message.into(), raw: "{".into() }
+    DeadLetter {
+        reason: Reason::Malformed,
+        feed: String::new(),
+        message: message.into(),
+        raw: "{".into(),
+        format: model::RawFormat::Json,
+    }
 }
 
 fn key(key: &str, at: i64) -> KeyRecord {
@@ -81,7 +92,7 @@ fn key(key: &str, at: i64) -> KeyRecord {
 }
 
 fn commit(log: &mut Log, tick: u64, entries: &[Entry]) -> Result<(), StoreError> {
-    log.commit(&Commit { cut: &cut(tick), entries, dead: &[], keys: &[] })
+    log.commit(&Commit { cut: &cut(tick), entries, dead: &[], keys: &[], settled: &[] })
 }
 
 /// All ticks of all cuts, read in pages of 3.

@@ -93,7 +93,7 @@ fn a_file_of_another_version_or_program_is_refused_by_name() {
         let error = refused(dir.path());
         assert!(matches!(error, StoreError::WrongVersion { found: 9, expected: 1, .. }), "{error}");
         assert!(error.to_string().contains(file), "{error}");
-        edit("PRAGMA user_version = 1; PRAGMA application_id = 5");
+        edit("PRAGMA user_version = 2; PRAGMA application_id = 5");
         let error = refused(dir.path());
         assert!(matches!(&error, StoreError::Damaged { what, .. } if what.contains("another program")), "{error}");
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use store::{Checkpoint, Commit, Durability, Opened, Options};
 
-use crate::{commit, cut, entry, key, letter, open, open::another_boot};
+use crate::{commit, cut, entry, key, letter, newest, open, open::another_boot};
 
 struct Bench {
     temp: tempfile::TempDir,
@@ -66,12 +66,16 @@ fn fsync_loses_no_entry_and_no_cut_before_it() {
 fn dead_letters_and_keys_are_synced_like_entries() {
     let mut bench = Bench::new("store-letters", Durability::Fsync);
     let dead = [("events".to_owned(), letter("bad"))];
-    bench.opened.log.commit(&Commit { cut: &cut(1), entries: &[], dead: &dead, keys: &[] }).unwrap();
+    bench.opened.log.commit(&Commit { cut: &cut(1), entries: &[], dead: &dead, keys: &[], settled: &[] }).unwrap();
     assert_eq!(last_tick(&bench.cut()), 1);
-    bench.opened.log.commit(&Commit { cut: &cut(2), entries: &[], dead: &[], keys: &[key("k", 1)] }).unwrap();
+    bench
+        .opened
+        .log
+        .commit(&Commit { cut: &cut(2), entries: &[], dead: &[], keys: &[key("k", 1)], settled: &[] })
+        .unwrap();
     let mut opened = open(&bench.cut());
     assert_eq!(opened.log.key("events", "alice", "k").unwrap(), Some(key("k", 1)));
-    assert_eq!(opened.log.dead_letters("events", 9).unwrap().len(), 1);
+    assert_eq!(opened.log.dead_letters("events", &newest(9)).unwrap().len(), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use model::StateBlock;
 use store::{Checkpoint, LateRow, Loaded, Owner, OwnerBlocks, StoreError};
 
-use crate::{letter, open};
+use crate::{letter, newest, open};
 
 fn put(id: u8, data: &[u8]) -> StateBlock {
     StateBlock { id: vec![id], data: Some(data.to_vec()) }
@@ -59,7 +59,8 @@ fn only_what_changed_is_written_and_all_of_it_comes_back() {
     ];
     for (tick, (owners, drop_owners, expected)) in (1..).zip(steps) {
         let meta = vec![tick as u8; 3];
-        let checkpoint = Checkpoint { tick, clock: -5, meta: meta.clone(), owners, dead: Vec::new(), drop_owners };
+        let checkpoint =
+            Checkpoint { tick, clock: -5, meta: meta.clone(), owners, drop_owners, ..Checkpoint::default() };
         opened.state.write(&checkpoint).unwrap();
         drop(opened);
         opened = open(dir.path());
@@ -89,10 +90,10 @@ fn a_replayed_late_row_is_not_doubled() {
     let mut opened = open(dir.path());
     let again = vec![late(3, 1, "b"), late(4, 0, "c")];
     opened.state.write(&Checkpoint { tick: 4, clock: 9, dead: again, ..Checkpoint::default() }).unwrap();
-    let letters = opened.state.dead_letters("s", 10).unwrap();
-    let letters: Vec<_> = letters.iter().map(|l| (l.tick, l.number, l.clock, l.letter.message.as_str())).collect();
+    let letters = opened.state.dead_letters("s", &newest(10)).unwrap();
+    let letters: Vec<_> = letters.iter().map(|l| (l.id.tick, l.id.number, l.at, l.letter.message.as_str())).collect();
     assert_eq!(letters, [(4, 0, 9, "c"), (3, 1, 0, "b"), (3, 0, 0, "a")]);
-    assert_eq!(opened.state.dead_letters("other", 10).unwrap(), []);
+    assert_eq!(opened.state.dead_letters("other", &newest(10)).unwrap(), []);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! A server's life: events in and out, stops and starts, files, a changed query.
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     path::Path,
     time::{Duration, Instant},
 };
 
 use client::{Client, Event, Http, Options, Subscription};
+use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
 use super::server::{Server, lines, tidewire};
@@ -141,10 +144,64 @@ fn a_changed_query_is_rebuilt_from_the_log() {
     .replace("avg(value) AS value", "sum(value) AS value");
     std::fs::write(dir.path().join("tidewire.yaml"), changed).expect("a file");
     server.restart();
-    let rows = wait_for(&server, "load", |rows| !rows.is_empty());
+    let rows = wait_for(&server, "load", |rows| count(rows, 2) == 100);
     assert_eq!(rows, [[json!("a"), json!(0), json!(100), json!(4950.0)]]);
-    let rows = wait_for(&server, "by_metric", |rows| !rows.is_empty());
+    let rows = wait_for(&server, "by_metric", |rows| count(rows, 1) == 100);
     assert_eq!(rows, [[json!("a"), json!(100), json!(99.0)]]);
+}
+
+#[test]
+fn a_rebuilt_feed_is_one_snapshot_and_counts_every_event_once() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(dir.path(), &stream(""));
+    let runtime = runtime();
+    let mut options = Options::new(server.url());
+    options.backoff.max = Duration::from_millis(300);
+    let http = Http::new(&options).expect("a good address");
+    let event = |i: i64| json!({"metric": format!("m{}", i % 7), "value": i, "ts": i * 100});
+    let mut feed = runtime.block_on(async {
+        let client = Client::connect(options).await.expect("it listens");
+        let mut feed = client.subscribe("load", None).await.expect("the feed exists");
+        for from in (0..20_000).step_by(1_000) {
+            post(&http, &(from..from + 1_000).map(event).collect::<Vec<_>>()).await;
+        }
+        until(&mut feed, |table| sum(table) == 20_000).await;
+        feed
+    });
+    // While events go on coming.
+    let posting = runtime.spawn(async move {
+        for from in (20_000..24_000).step_by(10) {
+            post(&http, &(from..from + 10).map(event).collect::<Vec<_>>()).await;
+        }
+    });
+    let rebuilt = tidewire(&["rebuild", "load", "--url", &server.url()]);
+    assert_eq!(rebuilt.code, Some(0), "{}", rebuilt.stderr);
+    assert!(rebuilt.stdout.starts_with("feed `load` is rebuilt: "), "{}", rebuilt.stdout);
+    let events = runtime.block_on(async {
+        posting.await.expect("all is posted");
+        until(&mut feed, |table| sum(table) == 24_000).await
+    });
+    let snapshots = events.iter().filter(|e| matches!(e, Event::Snapshot { .. })).count();
+    assert_eq!(snapshots, 1, "{events:?}");
+    assert_eq!(wait_for(&server, "load", |_| true).len(), feed.table().len());
+
+    // What was shown survives: a client goes on with a delta.
+    server.kill();
+    server.restart();
+    let http = Http::new(&Options::new(server.url())).expect("a good address");
+    runtime.block_on(async {
+        post(&http, &[event(24_000)]).await;
+        let events = until(&mut feed, |table| sum(table) == 24_001).await;
+        assert!(!events.iter().any(|e| matches!(e, Event::Snapshot { .. })), "no snapshot, a delta: {events:?}");
+    });
+    let refused = tidewire(&["rebuild", "nothing", "--url", &server.url()]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("there is no feed `nothing`"), "{}", refused.stderr);
+}
+
+/// The events that the table of the feed `load` has counted.
+fn sum(table: &client::Table) -> u64 {
+    table.rows().filter_map(|row| row[2].as_u64()).sum()
 }
 
 #[test]
@@ -173,6 +230,36 @@ fn push_and_tail_are_the_two_ends_of_a_pipe() {
     assert!(nobody.stderr.contains("127.0.0.1:1"), "{}", nobody.stderr);
     let retimed = tidewire(&["push", "events", &csv, "--retime", "--url", &server.url()]);
     assert_eq!(retimed.code, Some(0), "{}", retimed.stderr);
+}
+
+#[test]
+fn a_connection_that_asks_nothing_more_is_no_timeout() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(dir.path(), &stream("limits: { header_timeout: 100ms }\n"));
+    // What the server answers until it closes, which it does by itself.
+    let say = |words: &str| {
+        let mut socket = TcpStream::connect(&server.address).expect("it listens");
+        socket.write_all(words.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("it closes");
+        answer
+    };
+    let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    say("");
+    assert!(say(request).contains(" 200 "));
+    say("GET /livez");
+    let http = reqwest::blocking::Client::new();
+    let timeouts = || {
+        let metrics = http.get(format!("{}/metrics", server.url())).send().and_then(Response::text).expect("metrics");
+        let line = metrics.lines().find(|l| l.starts_with("tidewire_requests_refused_total{code=\"request_timeout\"}"));
+        line.and_then(|l| l.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    };
+    let began = Instant::now();
+    while timeouts() == 0 {
+        assert!(began.elapsed() < PATIENCE, "half a head is a timeout");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(timeouts(), 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bad_input;
 mod clients;
 mod crash;
+mod dead_letters;
 mod files;
 mod flights;
 mod life;

@@ -24,6 +24,9 @@ use super::{
 /// Tells the program that it is the server: where it listens, and the test's directory.
 const SERVER: &str = "TIDEWIRE_TEST_SERVER";
 
+/// While a file of this name is there, the server's disk is full.
+const FULL: &str = "full";
+
 const POWER_CUTS: usize = 4;
 
 /// Not a test of its own: the body of the server process that the tests below start.
@@ -32,7 +35,14 @@ fn server_process() {
     let Ok(arguments) = std::env::var(SERVER) else { return };
     let (listen, dir) = arguments.split_once(' ').expect("an address and a directory");
     let dir = Path::new(dir);
-    powercut::register("power", &dir.join("durable")).expect("the VFS registers");
+    let disk = powercut::register("power", &dir.join("durable")).expect("the VFS registers");
+    let full = dir.join(FULL);
+    std::thread::spawn(move || {
+        loop {
+            disk.fail_writes_with_full(full.exists());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
     let (config, data) = (dir.join("tidewire.yaml"), dir.join("data"));
     let args = ["tidewire", "serve", "--listen", listen, "-c"].map(Into::into);
     let more = [config.into_os_string(), "--data-dir".into(), data.into_os_string()];
@@ -86,20 +96,24 @@ fn over_power_cuts(durability: &str) -> (u64, u64, Vec<String>) {
             producer.await.expect("a producer ends well");
         }
     });
-    // The last acknowledged events show within a tick.
     let acknowledged = acknowledged.load(Ordering::Relaxed);
+    let held = held(acknowledged, totals);
+    let _ = server.kill();
+    let _ = server.wait();
+    (acknowledged, held, epochs)
+}
+
+/// How many events the totals hold: the last acknowledged ones show within a tick.
+fn held(acknowledged: u64, totals: impl Fn() -> Table) -> u64 {
     let mut held = 0;
     for _ in 0..250 {
-        let table = totals();
-        held = table.rows().map(|row| row[1].as_u64().unwrap_or(0)).sum();
+        held = totals().rows().map(|row| row[1].as_u64().unwrap_or(0)).sum();
         if held >= acknowledged {
             break;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let _ = server.kill();
-    let _ = server.wait();
-    (acknowledged, held, epochs)
+    held
 }
 
 /// The part of a cursor that names the epoch.
@@ -130,4 +144,50 @@ fn process_may_lose_the_tail_and_says_so_with_a_new_epoch() {
     let (acknowledged, held, epochs) = over_power_cuts("process");
     assert!(held <= acknowledged, "{held} of {acknowledged}: nothing counts twice");
     all_differ(&epochs);
+}
+
+#[test]
+fn a_full_disk_refuses_events_serves_on_and_takes_them_again() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(dir.path().join("tidewire.yaml"), CONFIG).expect("a file");
+    let (mut server, address) = start(dir.path(), "127.0.0.1:0");
+    let url = format!("http://{address}");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let producer = runtime.spawn(produce(0, url.clone(), 7, stop.clone(), acknowledged.clone()));
+    let http = Http::new(&options(&url)).expect("a good address");
+    let totals = || runtime.block_on(http.snapshot("totals")).expect("the feed is served");
+    let get = |path: &str| reqwest::blocking::get(format!("{url}{path}")).expect("it answers");
+    std::thread::sleep(Duration::from_millis(500));
+
+    std::fs::write(dir.path().join(FULL), "").expect("a file");
+    std::thread::sleep(Duration::from_millis(100));
+    let before = acknowledged.load(Ordering::Relaxed);
+    assert!(before > 0);
+    let client = reqwest::blocking::Client::new();
+    let request = client.post(format!("{url}/v1/streams/events")).header("content-type", "application/json");
+    let refused = request.body("{\"metric\":\"m0\",\"ts\":1}").send().expect("it answers");
+    assert_eq!(refused.status().as_u16(), 507);
+    assert!(refused.text().expect("a body").contains("\"code\":\"disk_full\""));
+    assert_eq!(get("/readyz").status().as_u16(), 503);
+    assert_eq!(get("/livez").status().as_u16(), 200);
+    // Longer than a checkpoint: that waits too, and nothing of it is lost.
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(acknowledged.load(Ordering::Relaxed), before, "nothing is acknowledged that is not kept");
+    assert_eq!(held(before, totals), before);
+    assert!(get("/metrics").text().expect("a body").contains("tidewire_checkpoint_failing 1"));
+
+    std::fs::remove_file(dir.path().join(FULL)).expect("it goes");
+    std::thread::sleep(Duration::from_millis(2_000));
+    assert!(acknowledged.load(Ordering::Relaxed) > before, "it takes events again by itself");
+    assert_eq!(get("/readyz").status().as_u16(), 200);
+    cut_power(dir.path(), &mut server);
+    (server, _) = start(dir.path(), &address);
+    stop.store(true, Ordering::Relaxed);
+    runtime.block_on(producer).expect("the producer ends well");
+    let acknowledged = acknowledged.load(Ordering::Relaxed);
+    assert_eq!(held(acknowledged, totals), acknowledged);
+    let _ = server.kill();
+    let _ = server.wait();
 }

@@ -1,0 +1,93 @@
+//! How much may come in a second: requests in all and from one address, events of a stream.
+//!
+//! Each is a rate with room for one second's worth at once (GCRA, by the crate `governor`).
+
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use governor::{
+    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+
+/// Addresses that are forgotten, if they have been quiet, every so many requests.
+const FORGET_EVERY: usize = 10_000;
+
+/// The rates of a server.
+pub struct Rates {
+    clock: DefaultClock,
+    requests: DefaultDirectRateLimiter,
+    of_address: DefaultKeyedRateLimiter<IpAddr>,
+    /// In the order of the backend's streams.
+    events: Vec<(NonZeroU32, DefaultDirectRateLimiter)>,
+    seen: AtomicUsize,
+}
+
+/// Too much: how long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooFast(pub Duration);
+
+impl Rates {
+    /// With so many requests a second in all and of one address, and so many events a second of
+    /// each stream.
+    pub fn new(requests: usize, of_address: usize, events: impl Iterator<Item = usize>) -> Self {
+        Self {
+            clock: DefaultClock::default(),
+            requests: RateLimiter::direct(Quota::per_second(rate(requests))),
+            of_address: RateLimiter::keyed(Quota::per_second(rate(of_address))),
+            events: events.map(rate).map(|rate| (rate, RateLimiter::direct(Quota::per_second(rate)))).collect(),
+            seen: AtomicUsize::new(0),
+        }
+    }
+
+    /// Counts a request.
+    pub fn request(&self, address: IpAddr) -> Result<(), TooFast> {
+        if self.seen.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.of_address.retain_recent();
+            self.of_address.shrink_to_fit();
+        }
+        let wait = |until: governor::NotUntil<_>| TooFast(until.wait_time_from(self.clock.now()));
+        self.of_address.check_key(&address).map_err(wait)?;
+        self.requests.check().map_err(wait)
+    }
+
+    /// Counts a batch of events. One that is larger than a second's worth takes all of a second.
+    pub fn events(&self, stream: usize, count: u64) -> Result<(), TooFast> {
+        let (rate, limiter) = &self.events[stream];
+        let count = u32::try_from(count).unwrap_or(u32::MAX).min(rate.get());
+        let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
+        match limiter.check_n(count) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(TooFast(until.wait_time_from(self.clock.now()))),
+            // It is no more than the quota holds.
+            Err(_) => Err(TooFast(Duration::from_secs(1))),
+        }
+    }
+}
+
+fn rate(a_second: usize) -> NonZeroU32 {
+    NonZeroU32::new(u32::try_from(a_second).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rate_holds_for_itself() {
+        let rates = Rates::new(100, 3, [10, 1_000_000].into_iter());
+        let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        assert!((0..3).all(|_| rates.request(a).is_ok()));
+        let TooFast(wait) = rates.request(a).unwrap_err();
+        assert!(wait > Duration::ZERO && wait < Duration::from_secs(1), "{wait:?}");
+        assert_eq!(rates.request(b), Ok(()));
+        assert_eq!(rates.events(0, 8), Ok(()));
+        assert!(rates.events(0, 8).is_err());
+        assert_eq!(rates.events(1, 2_000_000), Ok(()), "more than a second's worth comes through alone");
+        assert!(rates.events(1, 1).is_err());
+    }
+}

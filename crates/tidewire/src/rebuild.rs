@@ -1,0 +1,46 @@
+//! `tidewire rebuild`.
+
+use std::time::Duration;
+
+use client::{Error, Http};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    cli::RebuildOptions,
+    report::{Failure, connect, count, unreachable},
+};
+
+/// How often the server is asked how far it is.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+
+pub(crate) fn rebuild(options: &RebuildOptions) -> Result<(), Failure> {
+    let (http, runtime) = connect(&options.url)?;
+    let rows = runtime.block_on(follow(&http, &options.feed)).map_err(unreachable)?;
+    println!("feed `{}` is rebuilt: {}", options.feed, count(rows as usize, "row"));
+    Ok(())
+}
+
+/// Returns the rows once it is done.
+async fn follow(http: &Http, feed: &str) -> Result<u64, Error> {
+    http.rebuild(feed).await?;
+    let bar = ProgressBar::new(1000);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent} %  {elapsed}") {
+        bar.set_style(style);
+    }
+    loop {
+        let feeds = http.feeds().await?;
+        let Some(found) = feeds.into_iter().find(|f| f.name == feed) else {
+            // The server was started anew without it.
+            bar.finish_and_clear();
+            return Ok(0);
+        };
+        match found.rebuilding {
+            Some(share) => bar.set_position((share * 1000.0) as u64),
+            None => {
+                bar.finish_and_clear();
+                return Ok(found.rows);
+            }
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}

@@ -1,0 +1,40 @@
+import { createSignal, Match, Switch } from "solid-js";
+import { readStreamOf, type StreamInfo } from "../api.ts";
+import { firstEvent } from "./firstEvent.ts";
+
+/** What a panel without rows says: what would fill it, and the command that sends a first event. */
+export function EmptyNote(props: { feed: string }) {
+  const [stream, setStream] = createSignal<StreamInfo>();
+  // Without an answer the panel says less; the header says that there is none.
+  readStreamOf(props.feed).then(setStream, () => {});
+  const feed = () => <code>{props.feed}</code>;
+
+  return (
+    <div class="said">
+      <p>
+        <strong>No rows yet.</strong>
+      </p>
+      <Switch fallback={<p>The feed {feed()} fills as events arrive.</p>}>
+        <Match when={stream()?.writable && stream()}>
+          {(it) => (
+            <>
+              <p>
+                The feed {feed()} fills as events arrive in the stream <code>{it().name}</code>. Send one:
+              </p>
+              <p class="command">
+                <code>{firstEvent(it(), location.origin)}</code>
+              </p>
+            </>
+          )}
+        </Match>
+        <Match when={stream()}>
+          {(it) => (
+            <p>
+              The feed {feed()} fills as the stream <code>{it().name}</code> reads its source.
+            </p>
+          )}
+        </Match>
+      </Switch>
+    </div>
+  );
+}
