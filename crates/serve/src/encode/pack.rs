@@ -5,7 +5,7 @@ use arrow_array::Array;
 use rmp::encode;
 use rmp_serde::Serializer;
 
-use crate::encode::json::Cells;
+use crate::encode::json::{self, Cells};
 
 /// How deep a message may be nested: an event with its own depth, and what is around it.
 const MAX_DEPTH: usize = 100;
@@ -55,6 +55,19 @@ pub fn cell(cells: &Cells, row: usize, out: &mut Vec<u8>) {
         Cells::Int(a) if a.is_valid(row) => integer(i64::from(a.value(row)), out),
         Cells::Double(a) if a.is_valid(row) => {
             let _ = encode::write_f64(out, a.value(row));
+        }
+        Cells::Decimal(a) if a.is_valid(row) => text(&a.value_as_string(row), out),
+        Cells::Date(a) if a.is_valid(row) => text(&json::date_text(a, row), out),
+        Cells::Bytes(a) if a.is_valid(row) => {
+            let _ = encode::write_bin(out, a.value(row));
+        }
+        Cells::TextList(a) if a.is_valid(row) => {
+            let items = a.value(row);
+            array(items.len(), out);
+            json::texts(&items, |item| match item {
+                Some(item) => text(item, out),
+                None => null(out),
+            });
         }
         Cells::Boolean(a) if a.is_valid(row) => boolean(a.value(row), out),
         Cells::Timestamp(a) if a.is_valid(row) => integer(a.value(row), out),
