@@ -20,8 +20,7 @@ fn columns() -> Vec<StreamColumn> {
 }
 
 fn input(made: &mut Made) -> Vec<u8> {
-    let header: &[u8] = made.pick(&[&b"a,b,c\n"[..], b"c,x,a,b\r\n", b"\"a\",b\n"]);
-    let fields = header.iter().filter(|b| **b == b',').count() + 1;
+    let (header, fields) = made.pick(&[(&b"a,b,c\n"[..], 3), (b"c,x,a,b\r\n", 4), (b"\"a\",b\n", 2)]);
     let mut records = Vec::new();
     for _ in 0..made.below(6) {
         let count = if made.once_in(8) { made.below(5) + 1 } else { fields };

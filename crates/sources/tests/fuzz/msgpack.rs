@@ -21,7 +21,9 @@ fn input(made: &mut Made) -> Vec<u8> {
         if made.once_in(2) {
             write(made, &Value::List(records), &mut input);
         } else {
-            records.iter().for_each(|record| write(made, record, &mut input));
+            for record in &records {
+                write(made, record, &mut input);
+            }
         }
     }
     if made.once_in(3) {
@@ -55,7 +57,9 @@ fn write(made: &mut Made, value: &Value, out: &mut Vec<u8>) {
             } else {
                 vec![0x90 + items.len() as u8]
             });
-            items.iter().for_each(|item| write(made, item, out));
+            for item in items {
+                write(made, item, out);
+            }
         }
         Value::Map(entries) => {
             let wide = made.once_in(10) || entries.len() > 15;
