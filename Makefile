@@ -12,7 +12,7 @@ help:
 	@echo 'make test    everything that must hold before a change is taken'
 	@echo 'make lint    formats, lints and types alone'
 	@echo 'make soak    the crash tests with 500 kills'
-	@echo 'make openapi holds the program to its description with 500 examples a path'
+	@echo 'make openapi holds the program to its description with 300 examples a path'
 	@echo 'make bench   measurements, each beside a reference in the same run'
 
 demo:
@@ -44,7 +44,7 @@ soak:
 openapi:
 	@scripts/need cargo cc python3
 	cargo build -p tidewire
-	@scripts/openapi/run $(TARGET)/debug/tidewire 500
+	@scripts/openapi/run $(TARGET)/debug/tidewire 300
 
 bench:
 	@scripts/need cargo cc node npm python3
