@@ -4,12 +4,16 @@
 //!
 //! - `bin/fanout`: CPU a delivery, beside a bare loop
 //! - `bin/ingest_to_aggregate`: CPU from a file's line to its aggregate, beside DuckDB
+//! - `bin/posts`: events over HTTP a second, beside a loop that syncs as many bytes
+//! - `bin/delivery`: time from a post to its frame at a viewer
+//! - `bin/steady`: a long run: memory, currency, resets
 //! - `bin/recovery`: time to ready after `kill -9`
 //! - `bin/size`: the program's size
 //! - `bin/rawcast`: the bare loop, a floor for `fanout`
 //! - [`server`]: starts and stops the program that is measured
 //! - [`process`]: what the operating system says of a process
 //! - [`viewers`]: many WebSocket viewers that cost little
+//! - [`poster`]: a client that posts and costs little
 //! - [`lines`]: the input
 //! - [`args`]: the programs' arguments
 //!
@@ -18,6 +22,7 @@
 
 pub mod args;
 pub mod lines;
+pub mod poster;
 pub mod process;
 pub mod server;
 pub mod viewers;

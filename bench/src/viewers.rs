@@ -23,6 +23,8 @@ pub struct Received {
     pub frames: AtomicU64,
     /// Their bytes, headers included.
     pub bytes: AtomicU64,
+    /// For each viewer the last number behind the mark in a small frame.
+    pub marks: Vec<AtomicU64>,
 }
 
 /// Viewers on a thread of their own; they leave when this is dropped.
@@ -36,9 +38,13 @@ pub struct Viewers {
 
 /// One viewer: its socket and how far into a frame it is.
 struct Viewer {
+    number: usize,
     stream: TcpStream,
     frames: Frames,
 }
+
+/// Frames up to this many bytes are looked into for the mark.
+const SMALL: u64 = 512;
 
 /// Counts the frames in a stream of bytes, which may be cut anywhere.
 #[derive(Debug, Default)]
@@ -47,6 +53,11 @@ struct Frames {
     head: Vec<u8>,
     /// Bytes of the payload still to come.
     rest: u64,
+    is_small: bool,
+    /// The payload so far, if it is a small one.
+    small: Vec<u8>,
+    /// The last whole small payload.
+    last_small: Option<Vec<u8>>,
 }
 
 impl Frames {
@@ -56,9 +67,17 @@ impl Frames {
         while !bytes.is_empty() {
             if self.rest > 0 {
                 let skip = self.rest.min(bytes.len() as u64);
+                if self.is_small {
+                    self.small.extend_from_slice(&bytes[..skip as usize]);
+                }
                 bytes = &bytes[skip as usize..];
                 self.rest -= skip;
-                ended += u64::from(self.rest == 0);
+                if self.rest == 0 {
+                    ended += 1;
+                    if self.is_small {
+                        self.last_small = Some(std::mem::take(&mut self.small));
+                    }
+                }
                 continue;
             }
             self.head.push(bytes[0]);
@@ -73,6 +92,7 @@ impl Frames {
             };
             self.head.clear();
             self.rest = length;
+            self.is_small = length <= SMALL;
             ended += u64::from(length == 0);
         }
         ended
@@ -94,8 +114,16 @@ fn masked(text: &str) -> Vec<u8> {
     frame
 }
 
-/// Opens a WebSocket and sends one message.
-fn open(address: SocketAddr, message: &str) -> Outcome<std::net::TcpStream> {
+/// The number behind `mark`.
+fn behind(payload: &[u8], mark: &str) -> Option<u64> {
+    let text = std::str::from_utf8(payload).ok().filter(|_| !mark.is_empty())?;
+    let (_, rest) = text.split_once(mark)?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
+/// Opens a WebSocket and sends messages.
+fn open(address: SocketAddr, messages: &[&str]) -> Outcome<std::net::TcpStream> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -117,7 +145,9 @@ fn open(address: SocketAddr, message: &str) -> Outcome<std::net::TcpStream> {
     if !head.starts_with(b"HTTP/1.1 101") {
         return Err(format!("the server answered: {}", String::from_utf8_lossy(&head)).into());
     }
-    stream.write_all(&masked(message))?;
+    for message in messages {
+        stream.write_all(&masked(message))?;
+    }
     stream.set_nonblocking(true)?;
     Ok(stream)
 }
@@ -125,14 +155,22 @@ fn open(address: SocketAddr, message: &str) -> Outcome<std::net::TcpStream> {
 impl Viewers {
     /// `count` viewers, each of which sends `message` first.
     pub fn open(address: SocketAddr, count: usize, message: &str) -> Outcome<Self> {
+        Self::marked(address, count, &[message], "")
+    }
+
+    /// The same with several messages; in small frames the number behind the text `mark` is
+    /// taken note of.
+    pub fn marked(address: SocketAddr, count: usize, messages: &[&str], mark: &'static str) -> Outcome<Self> {
         let mut poll = Poll::new()?;
         let mut viewers = Vec::with_capacity(count);
         for number in 0..count {
-            let mut stream = TcpStream::from_std(open(address, message)?);
+            let mut stream = TcpStream::from_std(open(address, messages)?);
             poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
-            viewers.push(Viewer { stream, frames: Frames::default() });
+            viewers.push(Viewer { number, stream, frames: Frames::default() });
         }
-        let (received, stop) = (Arc::new(Received::default()), Arc::new(AtomicBool::new(false)));
+        let marks = (0..count).map(|_| AtomicU64::new(0)).collect();
+        let received = Received { marks, ..Received::default() };
+        let (received, stop) = (Arc::new(received), Arc::new(AtomicBool::new(false)));
         let (counts, stopped) = (received.clone(), stop.clone());
         let thread = thread::spawn(move || {
             let mut events = Events::with_capacity(1024);
@@ -142,7 +180,7 @@ impl Viewers {
                     continue;
                 }
                 for event in &events {
-                    viewers[event.token().0].read(&mut buffer, &counts);
+                    viewers[event.token().0].read(&mut buffer, &counts, mark);
                 }
             }
         });
@@ -165,13 +203,16 @@ impl Viewers {
 
 impl Viewer {
     /// Reads until the socket has no more, as edge-triggered readiness asks for.
-    fn read(&mut self, buffer: &mut [u8], counts: &Received) {
+    fn read(&mut self, buffer: &mut [u8], counts: &Received, mark: &str) {
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => return,
                 Ok(n) => {
                     counts.bytes.fetch_add(n as u64, Ordering::Relaxed);
                     counts.frames.fetch_add(self.frames.take(&buffer[..n]), Ordering::Relaxed);
+                    if let Some(number) = self.frames.last_small.take().and_then(|payload| behind(&payload, mark)) {
+                        counts.marks[self.number].store(number, Ordering::Relaxed);
+                    }
                     if n < buffer.len() {
                         // Most often all there is; a further frame is a further event.
                         return;

@@ -2,10 +2,11 @@
 //! two stay apart, as PostgreSQL keeps them.
 
 use arrow_array::{Array, RecordBatch};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use model::Column;
 
-use crate::encode::json::Cells;
+use crate::encode::json::{Cells, date, list};
 
 /// The line of names.
 pub fn header(columns: &[Column], out: &mut Vec<u8>) {
@@ -41,6 +42,14 @@ fn cell(cells: &Cells, row: usize, out: &mut Vec<u8>) {
             // Beyond the years that RFC 3339 can write.
             Err(_) => number(itoa::Buffer::new().format(a.value(row)), out),
         },
+        Cells::Date(a) if a.is_valid(row) => number(&date(a, row), out),
+        Cells::Decimal(a) if a.is_valid(row) => number(&a.value_as_string(row), out),
+        Cells::Bytes(a) if a.is_valid(row) => field(&STANDARD.encode(a.value(row)), out),
+        Cells::TextList(a) if a.is_valid(row) => {
+            let mut items = Vec::new();
+            list(&a.value(row), &mut items);
+            field(&String::from_utf8_lossy(&items), out);
+        }
         _ => {}
     }
 }

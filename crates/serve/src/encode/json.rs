@@ -1,9 +1,11 @@
 //! Arrow columns to JSON text, a column's type looked at once a batch and not once a cell.
 
 use arrow_array::{
-    Array, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    ListArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
 };
 use arrow_schema::{DataType, TimeUnit};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::de::IgnoredAny;
 
 /// The largest integer up to which every integer is a double: beyond it, JavaScript
@@ -19,6 +21,11 @@ pub enum Cells<'a> {
     Double(&'a Float64Array),
     Boolean(&'a BooleanArray),
     Timestamp(&'a TimestampMillisecondArray),
+    Date(&'a Date32Array),
+    Decimal(&'a Decimal128Array),
+    Bytes(&'a BinaryArray),
+    /// Lists of texts.
+    TextList(&'a ListArray),
     /// A type that no feed has ([`model::DataType`] names them all); written as null.
     Unknown,
 }
@@ -42,6 +49,10 @@ impl<'a> Cells<'a> {
             DataType::Float64 => any.downcast_ref().map(Self::Double),
             DataType::Boolean => any.downcast_ref().map(Self::Boolean),
             DataType::Timestamp(TimeUnit::Millisecond, _) => any.downcast_ref().map(Self::Timestamp),
+            DataType::Date32 => any.downcast_ref().map(Self::Date),
+            DataType::Decimal128(..) => any.downcast_ref().map(Self::Decimal),
+            DataType::Binary => any.downcast_ref().map(Self::Bytes),
+            DataType::List(item) if item.data_type() == &DataType::Utf8 => any.downcast_ref().map(Self::TextList),
             _ => None,
         };
         cells.unwrap_or(Self::Unknown)
@@ -59,9 +70,38 @@ impl<'a> Cells<'a> {
                 out.extend_from_slice(if a.value(row) { b"true" } else { b"false" });
             }
             Self::Timestamp(a) if a.is_valid(row) => integer(a.value(row), out),
+            Self::Date(a) if a.is_valid(row) => text(&date(a, row), out),
+            Self::Decimal(a) if a.is_valid(row) => text(&a.value_as_string(row), out),
+            Self::Bytes(a) if a.is_valid(row) => text(&STANDARD.encode(a.value(row)), out),
+            Self::TextList(a) if a.is_valid(row) => list(&a.value(row), out),
             _ => out.extend_from_slice(b"null"),
         }
     }
+}
+
+/// A day as `2024-12-31`.
+pub fn date(days: &Date32Array, row: usize) -> String {
+    days.value_as_date(row).map_or_else(String::new, |date| date.to_string())
+}
+
+/// The texts of a list.
+pub fn texts(items: &ArrayRef) -> impl ExactSizeIterator<Item = Option<&str>> {
+    items.as_string::<i32>().iter()
+}
+
+/// A list of texts.
+pub fn list(items: &ArrayRef, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (i, item) in texts(items).enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        match item {
+            Some(item) => text(item, out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b']');
 }
 
 /// An integer, as a string where a double would round it.
@@ -128,7 +168,7 @@ pub fn text(value: &str, out: &mut Vec<u8>) {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::ArrayRef;
+    use arrow_array::builder::{ListBuilder, StringBuilder};
     use model::{Column, DataType, Schema};
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -178,6 +218,30 @@ mod tests {
                 json!([0, -1, 1_700_000_000_000_i64, 5]),
             ]
         );
+    }
+
+    #[test]
+    fn exact_numbers_days_bytes_and_lists_are_written_as_documented() {
+        let decimals = Decimal128Array::from(vec![Some(-1_250), None]).with_precision_and_scale(18, 2).unwrap();
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        lists.append_value([Some("a\"b"), None]);
+        lists.append_null();
+        let batch = batch_of(vec![
+            (DataType::Decimal { precision: 18, scale: 2 }, Arc::new(decimals)),
+            (DataType::Date, Arc::new(Date32Array::from(vec![Some(19_675), None]))),
+            (DataType::Bytes, Arc::new(BinaryArray::from(vec![Some(&[0, 255][..]), None]))),
+            (DataType::TextList, Arc::new(lists.finish())),
+        ]);
+        let expected = [
+            json!(["-12.50", null]),
+            json!(["2023-11-14", null]),
+            json!(["AP8=", null]),
+            json!([["a\"b", null], null]),
+        ];
+        assert_eq!(cells(&batch), expected);
+        let mut csv = Vec::new();
+        crate::encode::csv::records(&batch, &mut csv);
+        assert_eq!(String::from_utf8(csv).unwrap(), "-12.50,2023-11-14,AP8=,\"[\"\"a\\\"\"b\"\",null]\"\r\n,,,\r\n");
     }
 
     proptest! {

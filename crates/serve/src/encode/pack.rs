@@ -5,7 +5,7 @@ use arrow_array::Array;
 use rmp::encode;
 use rmp_serde::Serializer;
 
-use crate::encode::json::Cells;
+use crate::encode::json::{Cells, date, texts};
 
 /// How deep a message may be nested: an event with its own depth, and what is around it.
 const MAX_DEPTH: usize = 100;
@@ -58,6 +58,22 @@ pub fn cell(cells: &Cells, row: usize, out: &mut Vec<u8>) {
         }
         Cells::Boolean(a) if a.is_valid(row) => boolean(a.value(row), out),
         Cells::Timestamp(a) if a.is_valid(row) => integer(a.value(row), out),
+        Cells::Date(a) if a.is_valid(row) => text(&date(a, row), out),
+        Cells::Decimal(a) if a.is_valid(row) => text(&a.value_as_string(row), out),
+        Cells::Bytes(a) if a.is_valid(row) => {
+            let _ = encode::write_bin(out, a.value(row));
+        }
+        Cells::TextList(a) if a.is_valid(row) => {
+            let items = a.value(row);
+            let items = texts(&items);
+            array(items.len(), out);
+            for item in items {
+                match item {
+                    Some(item) => text(item, out),
+                    None => null(out),
+                }
+            }
+        }
         _ => null(out),
     }
 }
