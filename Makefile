@@ -12,7 +12,7 @@ help:
 	@echo 'make test    everything that must hold before a change is taken'
 	@echo 'make lint    formats, lints and types alone'
 	@echo 'make soak    the crash tests with 500 kills, the decoders with 10 million inputs'
-	@echo 'make openapi holds the program to its description with 500 examples a path'
+	@echo 'make openapi holds the program to its description with 200 examples a path'
 	@echo 'make bench   measurements, each beside a reference in the same run'
 
 demo:
@@ -43,8 +43,8 @@ soak:
 
 openapi:
 	@scripts/need cargo cc python3
-	cargo build -p tidewire
-	@scripts/openapi/run $(TARGET)/debug/tidewire 500
+	cargo test --locked --workspace --no-run
+	@scripts/openapi/run $(TARGET)/debug/tidewire 200
 
 bench:
 	@scripts/need cargo cc node npm python3

@@ -44,6 +44,7 @@ struct Feed<'a> {
     /// Groups that its query holds.
     groups: u64,
     /// The tick of its last change.
+    #[schema(value_type = u64)]
     offset: Offset,
     /// How much of its past has been made anew, while that goes on.
     #[schema(required, minimum = 0, maximum = 1)]

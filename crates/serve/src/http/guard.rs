@@ -83,6 +83,22 @@ fn without_port(host: &str) -> &str {
     }
 }
 
+/// Paths that are always answered, for those who look after the server.
+const FOR_OPERATORS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
+/// Refuses more requests a second than there may be. The connection has put the client's
+/// address into the request.
+pub async fn check_rate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let address = request.extensions().get::<IpAddr>().copied();
+    if let Some(address) = address.filter(|_| !FOR_OPERATORS.contains(&request.uri().path()))
+        && let Err(TooFast(wait)) = app.shared.rates.request(address)
+    {
+        let problem = Problem::new(Code::LimitReached, "more requests a second than this server takes; come again");
+        return problem.retry_after(wait.as_millis() as u64 + 1).into_response();
+    }
+    next.run(request).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,20 +136,4 @@ mod tests {
             assert!(!ok("localhost:80", Some(origin)), "{origin}");
         }
     }
-}
-
-/// Paths that are always answered, for those who look after the server.
-const FOR_OPERATORS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
-
-/// Refuses more requests a second than there may be. The connection has put the client's
-/// address into the request.
-pub async fn check_rate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let address = request.extensions().get::<IpAddr>().copied();
-    if let Some(address) = address.filter(|_| !FOR_OPERATORS.contains(&request.uri().path()))
-        && let Err(TooFast(wait)) = app.shared.rates.request(address)
-    {
-        let problem = Problem::new(Code::LimitReached, "more requests a second than this server takes; come again");
-        return problem.retry_after(wait.as_millis() as u64 + 1).into_response();
-    }
-    next.run(request).await
 }

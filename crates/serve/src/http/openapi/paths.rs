@@ -53,6 +53,7 @@ fn push() -> Operation {
     let events = ArrayBuilder::new().items(event.clone());
     let json = OneOfBuilder::new().item(event).item(events);
     let lines = || text().description(Some("One object a line.")).into();
+    let packed = || text().content_media_type("application/msgpack").into();
     let csv = text().description(Some("A header line with the fields' names, then records."));
     Operation::post("push_events", "streams", "Events in")
         .about("Answered when the accepted events are kept. What is refused of them becomes a dead letter.")
@@ -62,7 +63,7 @@ fn push() -> Operation {
             text().min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!-~]+$")),
             "Sent again with the same body, the events are kept once and the answer is that of the first request.",
         )
-        .header("Content-Encoding", text().enum_values(Some(["identity", "gzip"])), "How the body is packed.")
+        .header("Content-Encoding", text().enum_values(Some(["identity", "gzip", "zstd"])), "How the body is packed.")
         .takes(
             "Events.",
             [
@@ -71,6 +72,9 @@ fn push() -> Operation {
                 ("application/ndjson", lines()),
                 ("application/jsonl", lines()),
                 ("text/csv", csv.into()),
+                ("application/msgpack", packed()),
+                ("application/vnd.msgpack", packed()),
+                ("application/x-msgpack", packed()),
             ],
         )
         .answers_json::<Receipt>(200, "They are kept, but those that are listed.")
