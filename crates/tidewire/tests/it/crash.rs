@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use client::{Client, Event, Http, Options};
+use client::{Client, Event, Frame, Http, Options, Table};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -45,10 +45,15 @@ feeds:
     sql: SELECT metric, value, n, ts FROM events
     key: [metric]
     keep: 30d
+  grown:
+    sql: |
+      SELECT metric, count(*) AS events, count(DISTINCT n % 7) AS kinds, median(value) AS middle
+      FROM events GROUP BY metric
+    keep: 30d
 ";
 
 /// What each feed must hold, as DuckDB says it.
-const ORACLE: [(&str, &str); 3] = [
+const ORACLE: [(&str, &str); 4] = [
     (
         "by_window",
         "SELECT metric, ts // 10000 * 10000 AS window_start, count(*) AS events, sum(n)::BIGINT AS total,
@@ -62,6 +67,11 @@ const ORACLE: [(&str, &str); 3] = [
     (
         "latest",
         "SELECT metric, arg_max(value, n) AS value, max(n) AS n, arg_max(ts, n) AS ts FROM events GROUP BY metric",
+    ),
+    (
+        "grown",
+        "SELECT metric, count(*) AS events, count(DISTINCT n % 7) AS kinds, median(value) AS middle
+         FROM events GROUP BY metric",
     ),
 ];
 
@@ -105,10 +115,10 @@ pub async fn produce(
             let value = f64::from(random.random_range(0..100_000_u32)) / 8.0;
             events.push(json!({"metric": format!("m{metric}"), "value": value, "n": n, "ts": last}));
         }
-        let body = lines(&events);
+        let (content_type, body) = written(batch, &events);
         let key = format!("{producer}-{batch}");
         let posted = http
-            .post("events", body.into(), "application/x-ndjson", Some(&key))
+            .post("events", body.into(), content_type, Some(&key))
             .await
             .expect("a producer that tries again is heard in the end");
         assert_eq!(posted.accepted as usize, events.len(), "every event is good");
@@ -119,13 +129,102 @@ pub async fn produce(
     kept
 }
 
+/// The events in one of the formats that a post may have.
+fn written(batch: usize, events: &[Value]) -> (&'static str, Vec<u8>) {
+    match batch % 4 {
+        0 => ("application/x-ndjson", lines(events).into()),
+        1 => ("application/json", Value::from(events).to_string().into()),
+        2 => ("application/msgpack", rmp_serde::to_vec_named(events).expect("maps of plain values")),
+        _ => {
+            let row = |e: &Value| format!("{},{},{},{}\n", e["ts"], e["n"], e["metric"].as_str().unwrap_or(""), e["value"]);
+            ("text/csv", events.iter().fold("ts,n,metric,value\n".to_owned(), |text, e| text + &row(e)).into())
+        }
+    }
+}
+
+/// How a client follows a feed.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Socket,
+    Poll,
+    Events,
+}
+
+/// A client that holds nothing but its table, and begins each request with its cursor.
+async fn follow(way: Way, url: String, feed: &'static str, end: Arc<AtomicU64>, resets: Arc<AtomicU64>) -> Rows {
+    let http = reqwest::Client::new();
+    let mut table = Table::new();
+    let mut snapshots = 0;
+    let mut quiet = 0;
+    loop {
+        let since = table.cursor().map_or(String::new(), |cursor| format!("?since={cursor}&wait=200ms"));
+        let mut request = http.get(format!("{url}/v1/feeds/{feed}"));
+        if matches!(way, Way::Poll) {
+            request = http.get(format!("{url}/v1/feeds/{feed}{since}"));
+        } else if let Some(cursor) = table.cursor() {
+            request = request.header("last-event-id", cursor);
+        }
+        if matches!(way, Way::Events) {
+            request = request.header("accept", "text/event-stream");
+        }
+        let answer = request.timeout(Duration::from_millis(700)).send().await;
+        let mut changed = false;
+        if let Ok(mut answer) = answer.and_then(reqwest::Response::error_for_status) {
+            let mut text = Vec::new();
+            // A broken answer is taken as far as it came.
+            while let Ok(Some(piece)) = answer.chunk().await {
+                text.extend_from_slice(&piece);
+            }
+            for frame in frames(way, &text) {
+                if let Frame::Snapshot(snapshot) = &frame
+                    && snapshot.cursor.is_some()
+                {
+                    snapshots += 1;
+                    if snapshot.reset || snapshots > 1 {
+                        resets.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                changed |= matches!(&frame, Frame::Delta(d) if !d.upsert.is_empty() || !d.delete.is_empty());
+                if let Frame::Subscribed(answer) = &frame {
+                    table.subscribed(answer).expect("the same view");
+                    continue;
+                }
+                table.apply(frame).expect("what fits the table");
+            }
+        } else {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        quiet = if changed { 0 } else { quiet + 1 };
+        let end = end.load(Ordering::Relaxed);
+        if end > 0 && quiet > 2 && (counted(&table) == end || feed == "latest") {
+            return by_key(&table);
+        }
+    }
+}
+
+/// The whole frames of an answer.
+fn frames(way: Way, text: &[u8]) -> Vec<Frame> {
+    let text = String::from_utf8_lossy(text);
+    let whole = match way {
+        // Cut off in the middle, it is none.
+        Way::Poll => vec![text.as_ref()].into_iter().filter(|t| serde_json::from_str::<Value>(t).is_ok()).collect(),
+        _ => {
+            let whole = text.rfind("\n\n").map_or("", |end| &text[..end]);
+            whole.lines().filter_map(|line| line.strip_prefix("data: ")).collect::<Vec<_>>()
+        }
+    };
+    let frames = whole.into_iter().map(|t| Frame::parse(t).expect("a message"));
+    frames.filter(|f| matches!(f, Frame::Subscribed(_) | Frame::Snapshot(_) | Frame::Delta(_))).collect()
+}
+
+/// How many events the rows of a table stand for.
+fn counted(table: &Table) -> u64 {
+    let column = table.columns().iter().position(|c| c.name == "events");
+    table.rows().map(|row| column.map_or(0, |c| row[c].as_u64().unwrap_or(0))).sum()
+}
+
 /// Follows a feed until its cursor is at or after `end`, counting resets.
-async fn watch(
-    url: String,
-    feed: &'static str,
-    end: Arc<AtomicU64>,
-    resets: Arc<AtomicU64>,
-) -> BTreeMap<String, Vec<Value>> {
+async fn watch(url: String, feed: &'static str, end: Arc<AtomicU64>, resets: Arc<AtomicU64>) -> Rows {
     let client = loop {
         match Client::connect(options(&url)).await {
             Ok(client) => break client,
@@ -143,14 +242,7 @@ async fn watch(
                 resets.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let total: u64 = subscription
-            .table()
-            .rows()
-            .map(|row| {
-                let column = subscription.table().columns().iter().position(|c| c.name == "events");
-                column.map_or(0, |c| row[c].as_u64().unwrap_or(0))
-            })
-            .sum();
+        let total = counted(subscription.table());
         let end = end.load(Ordering::Relaxed);
         if end > 0 && (total == end || feed == "latest") {
             break;
@@ -163,7 +255,9 @@ async fn watch(
     by_key(subscription.table())
 }
 
-fn by_key(table: &client::Table) -> BTreeMap<String, Vec<Value>> {
+type Rows = BTreeMap<String, Vec<Value>>;
+
+fn by_key(table: &Table) -> Rows {
     table.by_key().iter().map(|(key, row)| (key.clone(), row.to_vec())).collect()
 }
 
@@ -188,7 +282,18 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_or_counted_twice() {
         .iter()
         .cycle()
         .take(ORACLE.len() * CLIENTS)
-        .map(|(feed, _)| (*feed, runtime.spawn(watch(url.clone(), feed, end.clone(), resets.clone()))))
+        .zip([Way::Socket, Way::Poll, Way::Events].into_iter().flat_map(|way| [way; ORACLE.len()]))
+        .map(|((feed, _), way)| {
+            let (url, end, resets) = (url.clone(), end.clone(), resets.clone());
+            let client = async move {
+                if matches!(way, Way::Socket) {
+                    watch(url, feed, end, resets).await
+                } else {
+                    follow(way, url, feed, end, resets).await
+                }
+            };
+            (*feed, runtime.spawn(client))
+        })
         .collect();
 
     let mut random = StdRng::seed_from_u64(seed);
