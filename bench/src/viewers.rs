@@ -1,5 +1,5 @@
-//! Many WebSocket viewers that cost little: one thread, one `epoll`, and of each frame
-//! only its length is read.
+//! Many viewers that cost little: one thread, one `epoll`, and of each frame only where it
+//! ends is read.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -36,17 +36,45 @@ pub struct Viewers {
     thread: Option<JoinHandle<()>>,
 }
 
+/// How a viewer watches.
+#[derive(Debug, Clone, Copy)]
+pub enum Way<'a> {
+    /// Over WebSocket, with these messages first.
+    Socket(&'a [&'a str]),
+    /// As server-sent events of this path.
+    Events(&'a str),
+}
+
 /// One viewer: its socket and how far into a frame it is.
 struct Viewer {
     number: usize,
     stream: TcpStream,
-    frames: Frames,
+    ends: Ends,
+}
+
+/// Counts the ends of what comes, which may be cut anywhere.
+enum Ends {
+    Frames(Frames),
+    /// Empty lines; whether a line has just ended.
+    Events(bool),
+}
+
+impl Ends {
+    fn take(&mut self, bytes: &[u8]) -> u64 {
+        match self {
+            Self::Frames(frames) => frames.take(bytes),
+            Self::Events(ended) => {
+                let empty = |byte: &&u8| std::mem::replace(ended, **byte == b'\n') && **byte == b'\n';
+                bytes.iter().filter(empty).count() as u64
+            }
+        }
+    }
 }
 
 /// Frames up to this many bytes are looked into for the mark.
 const SMALL: u64 = 512;
 
-/// Counts the frames in a stream of bytes, which may be cut anywhere.
+/// Counts the frames of a WebSocket.
 #[derive(Debug, Default)]
 struct Frames {
     /// The header's bytes that have come, at most 10.
@@ -122,29 +150,35 @@ fn behind(payload: &[u8], mark: &str) -> Option<u64> {
     rest[..digits].parse().ok()
 }
 
-/// Opens a WebSocket and sends messages.
-fn open(address: SocketAddr, messages: &[&str]) -> Outcome<std::net::TcpStream> {
+/// Opens a WebSocket and sends messages, or asks for events.
+fn open(address: SocketAddr, way: Way) -> Outcome<std::net::TcpStream> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(
-        stream,
-        "GET /v1/ws HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
-         sec-websocket-protocol: tidewire.v1.json\r\n\r\n"
-    )?;
+    match way {
+        Way::Socket(_) => write!(
+            stream,
+            "GET /v1/ws HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+             sec-websocket-protocol: tidewire.v1.json\r\n\r\n"
+        )?,
+        Way::Events(path) => {
+            write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n\r\n")?;
+        }
+    }
     let mut head = Vec::new();
     let mut byte = [0];
     // Byte by byte, so that no frame behind the head is taken with it.
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read(&mut byte)? == 0 || head.len() > 8192 {
-            return Err("the server did not open a WebSocket".into());
+            return Err("the server closed before it answered".into());
         }
         head.push(byte[0]);
     }
-    if !head.starts_with(b"HTTP/1.1 101") {
+    if ![b"HTTP/1.1 101", b"HTTP/1.0 200"].iter().any(|status| head.starts_with(*status)) {
         return Err(format!("the server answered: {}", String::from_utf8_lossy(&head)).into());
     }
+    let messages = if let Way::Socket(messages) = way { messages } else { &[] };
     for message in messages {
         stream.write_all(&masked(message))?;
     }
@@ -153,20 +187,24 @@ fn open(address: SocketAddr, messages: &[&str]) -> Outcome<std::net::TcpStream> 
 }
 
 impl Viewers {
-    /// `count` viewers, each of which sends `message` first.
-    pub fn open(address: SocketAddr, count: usize, message: &str) -> Outcome<Self> {
-        Self::marked(address, count, &[message], "")
+    /// `count` viewers.
+    pub fn open(address: SocketAddr, count: usize, way: Way) -> Outcome<Self> {
+        Self::marked(address, count, way, "")
     }
 
-    /// The same with several messages; in small frames the number behind the text `mark` is
-    /// taken note of.
-    pub fn marked(address: SocketAddr, count: usize, messages: &[&str], mark: &'static str) -> Outcome<Self> {
+    /// The same; in small frames of a WebSocket the number behind the text `mark` is taken
+    /// note of.
+    pub fn marked(address: SocketAddr, count: usize, way: Way, mark: &'static str) -> Outcome<Self> {
         let mut poll = Poll::new()?;
         let mut viewers = Vec::with_capacity(count);
         for number in 0..count {
-            let mut stream = TcpStream::from_std(open(address, messages)?);
+            let mut stream = TcpStream::from_std(open(address, way)?);
             poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
-            viewers.push(Viewer { number, stream, frames: Frames::default() });
+            let ends = match way {
+                Way::Socket(_) => Ends::Frames(Frames::default()),
+                Way::Events(_) => Ends::Events(false),
+            };
+            viewers.push(Viewer { number, stream, ends });
         }
         let marks = (0..count).map(|_| AtomicU64::new(0)).collect();
         let received = Received { marks, ..Received::default() };
@@ -209,8 +247,10 @@ impl Viewer {
                 Ok(0) => return,
                 Ok(n) => {
                     counts.bytes.fetch_add(n as u64, Ordering::Relaxed);
-                    counts.frames.fetch_add(self.frames.take(&buffer[..n]), Ordering::Relaxed);
-                    if let Some(number) = self.frames.last_small.take().and_then(|payload| behind(&payload, mark)) {
+                    counts.frames.fetch_add(self.ends.take(&buffer[..n]), Ordering::Relaxed);
+                    if let Ends::Frames(frames) = &mut self.ends
+                        && let Some(number) = frames.last_small.take().and_then(|payload| behind(&payload, mark))
+                    {
                         counts.marks[self.number].store(number, Ordering::Relaxed);
                     }
                     if n < buffer.len() {
@@ -237,6 +277,16 @@ impl Drop for Viewers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_counted_however_they_are_cut() {
+        let bytes = b"retry: 1000\n\ndata: {}\n\nid: 1\ndata: {}\n\n:\n\n";
+        for step in [1, 2, 3, 7, bytes.len()] {
+            let mut ends = Ends::Events(false);
+            let ended: u64 = bytes.chunks(step).map(|part| ends.take(part)).sum();
+            assert_eq!(ended, 4, "in steps of {step}");
+        }
+    }
 
     #[test]
     fn frames_are_counted_however_they_are_cut() {

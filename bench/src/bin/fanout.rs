@@ -1,4 +1,5 @@
-//! CPU a delivery, beside a bare loop in the same run.
+//! CPU a delivery, over WebSocket and as server-sent events, beside a bare loop in the
+//! same run.
 //!
 //! `fanout [--viewers 1000] [--rate 50] [--seconds 10]`: one event a post at `--rate`,
 //! each changing one row that every viewer watches. The server's CPU is the operating
@@ -18,7 +19,7 @@ use bench::{
     args::option,
     process,
     server::{Server, free_address, sibling},
-    viewers::Viewers,
+    viewers::{Viewers, Way},
 };
 
 const CONFIGURATION: &str = "durability: process
@@ -95,16 +96,20 @@ impl Publisher {
     }
 }
 
+const SOCKET: Way<'static> = Way::Socket(&[r#"{"op":"subscribe","ref":1,"feed":"latest"}"#]);
+const EVENTS: Way<'static> = Way::Events("/v1/feeds/latest");
+
 /// Posts at a rate while viewers watch.
 fn measure(
     server: &Server,
     viewers: usize,
+    way: Way,
     path: &str,
     rate: u32,
     seconds: u64,
     body: impl Fn(u64) -> String,
 ) -> Outcome<Measured> {
-    let watch = Viewers::open(server.address, viewers, r#"{"op":"subscribe","ref":1,"feed":"latest"}"#)?;
+    let watch = Viewers::open(server.address, viewers, way)?;
     watch.settle();
     let mut publisher = Publisher::new(server.address, path)?;
     let counts = || (watch.received.frames.load(Ordering::Relaxed), watch.received.bytes.load(Ordering::Relaxed));
@@ -130,8 +135,9 @@ fn main() -> Outcome {
     let dir = tempfile::tempdir()?;
     let server = Server::tidewire(dir.path(), CONFIGURATION)?;
     let path = "/v1/streams/events";
-    let alone = measure(&server, 0, path, rate, seconds.min(5), event)?;
-    let tidewire = measure(&server, viewers, path, rate, seconds, event)?;
+    let alone = measure(&server, 0, SOCKET, path, rate, seconds.min(5), event)?;
+    let tidewire = measure(&server, viewers, SOCKET, path, rate, seconds, event)?;
+    let events = measure(&server, viewers, EVENTS, path, rate, seconds, event)?;
     drop(server);
 
     let address = free_address()?;
@@ -141,12 +147,14 @@ fn main() -> Outcome {
     // A frame of the same size: two or four bytes of it are the frame's head.
     let size = (tidewire.bytes / tidewire.frames.max(1)) as usize;
     let body = "x".repeat(size.saturating_sub(if size > 127 { 4 } else { 2 }).max(1));
-    let floor = measure(&server, viewers, "/", rate, seconds, |_| body.clone())?;
+    let floor = measure(&server, viewers, SOCKET, "/", rate, seconds, |_| body.clone())?;
 
     tidewire.print("tidewire");
+    events.print("its events");
     floor.print("floor");
     let per_post = alone.cpu.as_secs_f64() * 1e6 / alone.posts.max(1) as f64;
     println!("without viewers a post, its commit and its tick take {per_post:.0} µs CPU (contained above)");
     println!("ratio to the floor: {:.2}", tidewire.micros() / floor.micros());
+    println!("ratio of events to WebSocket: {:.2}", events.micros() / tidewire.micros());
     Ok(())
 }

@@ -21,7 +21,7 @@ use bench::{
     poster::{Poster, request},
     process,
     server::{Server, get},
-    viewers::Viewers,
+    viewers::{Viewers, Way},
 };
 
 /// Events in one post.
@@ -99,7 +99,7 @@ fn main() -> Outcome<ExitCode> {
         r#"{"op":"subscribe","ref":1,"feed":"load_10s","max_rate":10}"#,
         r#"{"op":"subscribe","ref":2,"feed":"clock"}"#,
     ];
-    let watching = Viewers::marked(server.address, viewers, &subscribe, r#"[["x","#)?;
+    let watching = Viewers::marked(server.address, viewers, Way::Socket(&subscribe), r#"[["x","#)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (stop, began, cpu) = (Arc::new(AtomicBool::new(false)), Instant::now(), server.cpu()?);
     let producing = runtime.spawn(produce(server.address, began, rate, stop.clone()));

@@ -10,7 +10,7 @@ use std::{
 use bench::{
     Outcome,
     server::{Server, free_address},
-    viewers::Viewers,
+    viewers::{Viewers, Way},
 };
 
 #[test]
@@ -19,7 +19,7 @@ fn every_viewer_gets_every_body() -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rawcast"));
     command.arg(address.to_string());
     let server = Server::start(command, address, "/ready")?;
-    let viewers = Viewers::open(address, 20, r#"{"op":"subscribe","ref":1,"feed":"latest"}"#)?;
+    let viewers = Viewers::open(address, 20, Way::Socket(&[r#"{"op":"subscribe","ref":1,"feed":"latest"}"#]))?;
     let mut publisher = TcpStream::connect(address)?;
     let bodies = ["x".repeat(100), "x".repeat(1000), "x".repeat(200)];
     for body in &bodies {

@@ -30,7 +30,7 @@ impl Encoded {
         let cell = match known.iter().find(|(n, _)| *n == number) {
             Some((_, cell)) => Arc::clone(cell),
             None => {
-                let cell = Arc::default();
+                let cell = Made::default();
                 known.push((number, Arc::clone(&cell)));
                 cell
             }

@@ -66,7 +66,7 @@ pub const FEED_ROWS: &str = "tidewire_feed_rows";
 pub const FEED_OFFSET: &str = "tidewire_feed_offset";
 /// Groups a query holds. Label `feed`.
 pub const GROUPS: &str = "tidewire_groups";
-/// Open connections. Label `transport`.
+/// Open connections. Label `transport`: `http`, `websocket` or `sse`.
 pub const CONNECTIONS: &str = "tidewire_connections";
 /// Subscriptions. Label `feed`.
 pub const SUBSCRIPTIONS: &str = "tidewire_subscriptions";
@@ -74,7 +74,7 @@ pub const SUBSCRIPTIONS: &str = "tidewire_subscriptions";
 pub const FRAMES_SENT: &str = "tidewire_frames_sent_total";
 /// Bytes sent to viewers.
 pub const BYTES_SENT: &str = "tidewire_bytes_sent_total";
-/// Frames encoded (INV-7). Label `feed`.
+/// Frames and bodies encoded (INV-7). Label `feed`.
 pub const FRAMES_ENCODED: &str = "tidewire_frames_encoded_total";
 /// Cursors that could not be resumed. Label `feed`.
 pub const RESETS: &str = "tidewire_resets_total";

@@ -105,7 +105,8 @@ impl From<AppendError> for Problem {
 
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
-        Self::new(Code::Shutdown, error.to_string()).retry_after(1000)
+        // Not all who poll in the same moment.
+        Self::new(Code::Shutdown, error.to_string()).retry_after(rand::random_range(500..3000))
     }
 }
 

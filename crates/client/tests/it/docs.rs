@@ -42,7 +42,7 @@ fn the_metrics_page_lists_every_metric() {
 fn the_messages_of_the_protocol_page_are_understood() {
     let page = page("protocol.md");
     let messages: Vec<_> = page.lines().filter(|l| l.starts_with(r#"{"type":"#)).map(Frame::parse).collect();
-    assert_eq!(messages.len(), 8);
+    assert_eq!(messages.len(), 10);
     for message in messages {
         assert!(!matches!(message, Ok(Frame::Unknown(_)) | Err(_)), "{message:?}");
     }

@@ -62,6 +62,15 @@ fn a_group_without_room_for_its_first_row_does_not_come_to_be() {
 }
 
 #[test]
+fn groups_after_one_that_does_not_come_to_be_get_their_own_state() {
+    let mut d = limited("SELECT k, count(*) AS n, array_agg(h) AS all FROM events GROUP BY k", 1000);
+    let long = "x".repeat(2000);
+    let output = d.tick(0, &[text(1, "a", &long), text(2, "b", "1"), text(3, "c", "2"), text(4, "b", "3")], i64::MIN);
+    assert_eq!(output.dead.len(), 1);
+    assert_eq!(d.rows(), ["b 2 [\"1\",\"3\"]", "c 1 [\"2\"]"]);
+}
+
+#[test]
 fn values_that_a_full_group_knows_still_count() {
     let mut d = limited("SELECT k, count(*) AS n, count(DISTINCT b) AS d, mode(b) AS m FROM events GROUP BY k", 4000);
     let output = d.tick(0, &(0..1000).map(|b| event(1, "a", b)).collect::<Vec<_>>(), i64::MIN);

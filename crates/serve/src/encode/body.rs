@@ -124,11 +124,14 @@ impl FrameEncoder {
     /// The same, packed.
     pub fn packed_body(&self, changes: &Changes, form: Representation, reset: bool, coding: Coding) -> Arc<[Bytes]> {
         let number = number_of(form, reset) + number::PACKED * (1 + coding as u32);
-        let pack = || match coding.pack(&self.body(changes, form, reset)) {
-            Ok(packed) => Arc::from([packed]),
-            Err(error) => {
-                tracing::error!(%error, "a body could not be packed");
-                Arc::default()
+        let pack = || {
+            self.count();
+            match coding.pack(&self.body(changes, form, reset)) {
+                Ok(packed) => Arc::from([packed]),
+                Err(error) => {
+                    tracing::error!(%error, "a body could not be packed");
+                    Arc::default()
+                }
             }
         };
         match changes {

@@ -182,7 +182,8 @@ fn key_text(key: &[Cells], row: usize) -> String {
             other => {
                 let mut out = Vec::new();
                 other.write(row, &mut out);
-                text.push_str(&String::from_utf8_lossy(&out));
+                // Dates and exact numbers are texts, too.
+                text.push_str(String::from_utf8_lossy(&out).trim_matches('"'));
             }
         }
     }
@@ -200,7 +201,8 @@ fn measures(panel: &Panel, feed: &FeedInfo) -> Vec<Measure> {
     };
     let (x, series) = (named(&panel.x), named(&panel.series));
     if panel.y.is_empty() {
-        let is_number = |t: DataType| matches!(t, DataType::BigInt | DataType::Int | DataType::Double);
+        let is_number =
+            |t: DataType| matches!(t, DataType::BigInt | DataType::Int | DataType::Double | DataType::Decimal { .. });
         let key = feed.schema.key_len;
         let timestamp = x.or_else(|| columns.iter().position(|c| c.data_type == DataType::Timestamp));
         let value = columns.iter().skip(key).position(|c| is_number(c.data_type)).map(|i| i + key);

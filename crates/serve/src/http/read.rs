@@ -31,7 +31,7 @@ use crate::{
 const INLINE_ROWS: usize = 2048;
 
 /// A long poll waits at most so long; most proxies give up after a minute.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The cursor behind an answer. Forms that are only rows have no other place for it.
 const CURSOR: HeaderName = HeaderName::from_static("tidewire-cursor");

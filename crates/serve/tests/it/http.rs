@@ -54,9 +54,16 @@ async fn events_are_taken_in_every_form() {
     }
     let packed = post(&server, "application/x-ndjson", gzip(ndjson.as_bytes())).header("content-encoding", "gzip");
     assert_eq!(answer(packed).await.1["accepted"], 2);
+    let packed = zstd::encode_all(ndjson.as_bytes(), 3).unwrap();
+    let packed = post(&server, "application/x-ndjson", packed).header("content-encoding", "zstd");
+    assert_eq!(answer(packed).await.1["accepted"], 2);
+    for media in ["application/msgpack", "application/vnd.msgpack", "application/x-msgpack"] {
+        let body = &b"\x92\x81\xa1k\x01\x82\xa1k\x02\xa5value\xca\x3f\x00\x00\x00"[..];
+        assert_eq!(answer(post(&server, media, body)).await.1["accepted"], 2, "{media}");
+    }
     let appends = server.memory.appends.lock();
     let rows: usize = appends.iter().flat_map(|a| &a.batches).map(arrow_array::RecordBatch::num_rows).sum();
-    assert_eq!(rows, 12);
+    assert_eq!(rows, 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,6 +105,7 @@ async fn what_is_refused_says_why_by_a_code() {
         (post(&server, "application/json", chunked), 413, "too_large"),
         (post(&server, "application/json", bomb).header("content-encoding", "gzip"), 413, "too_large"),
         (post(&server, "application/json", "x").header("content-encoding", "gzip"), 400, "bad_request"),
+        (post(&server, "application/json", "x").header("content-encoding", "zstd"), 400, "bad_request"),
         (post(&server, "application/json", "x").header("content-encoding", "br"), 415, "unsupported_media"),
         (post(&server, "image/png", "x"), 415, "unsupported_media"),
         (client.post(server.url("/v1/streams/events")).body("x"), 415, "unsupported_media"),

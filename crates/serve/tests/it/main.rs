@@ -2,12 +2,16 @@
 
 mod abuse;
 mod described;
+mod events;
+mod forms;
 mod http;
 mod limits;
 mod memory;
+mod publish;
 mod slow;
 mod socket;
 mod storm;
 mod support;
 mod transports;
+mod updates;
 mod ways;

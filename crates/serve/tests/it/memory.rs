@@ -18,6 +18,7 @@ use serve::backend::{
     Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, RebuildError, Status,
     StreamInfo, StreamStatus, Unavailable,
 };
+use tokio::sync::watch;
 
 pub const EPOCH: u32 = 9;
 
@@ -52,6 +53,8 @@ pub struct Memory {
     /// What the next append fails with.
     pub failure: Mutex<Option<AppendError>>,
     pub ready: AtomicBool,
+    /// While true, nothing that is appended is acknowledged.
+    pub held: watch::Sender<bool>,
     /// The dead letters of every stream, the oldest first.
     pub letters: Mutex<Vec<KeptLetter>>,
     /// How often each feed was read.
@@ -75,11 +78,20 @@ impl Memory {
     /// With feeds of these names, a stream `events` that clients write to, a stream
     /// `file` that they do not, and a dashboard named after the first feed.
     pub fn new(feeds: &[&str]) -> Arc<Self> {
-        Self::with_rate(feeds, 1_000_000)
+        Self::with_panels(feeds, vec![])
+    }
+
+    /// The same, with panels on the dashboard.
+    pub fn with_panels(feeds: &[&str], panels: Vec<config::Panel>) -> Arc<Self> {
+        Self::with(feeds, panels, 1_000_000)
     }
 
     /// The same, and its streams take so many events a second.
     pub fn with_rate(feeds: &[&str], max_events_per_second: usize) -> Arc<Self> {
+        Self::with(feeds, vec![], max_events_per_second)
+    }
+
+    fn with(feeds: &[&str], panels: Vec<config::Panel>, max_events_per_second: usize) -> Arc<Self> {
         let options =
             || feed::Options { keep_ms: None, keep_by: KeepBy::Clock, keep_rows: None, max_tombstones: 10_000 };
         let stream = |name: &str, writable| StreamInfo {
@@ -106,13 +118,14 @@ impl Memory {
                 name: feeds[0].to_owned(),
                 place: config::Place { file: "test.yaml".into(), line: 1, column: 1 },
                 title: "All".to_owned(),
-                panels: vec![],
+                panels,
             }],
             state: Arc::new(Mutex::new(state)),
             appends: Mutex::default(),
             keys: Mutex::default(),
             failure: Mutex::default(),
             ready: AtomicBool::new(true),
+            held: watch::Sender::new(false),
             letters: Mutex::default(),
             asked: feeds.iter().map(|_| AtomicUsize::new(0)).collect(),
         })
@@ -223,7 +236,12 @@ impl Backend for Memory {
                 Ok(Appended::Done)
             }
         };
-        async { answer }.boxed()
+        let mut held = self.held.subscribe();
+        async move {
+            held.wait_for(|held| !held).await.unwrap();
+            answer
+        }
+        .boxed()
     }
 
     fn changes_since(&self, feed: usize, since: Option<Offset>) -> BoxFuture<'static, Result<Changes, Unavailable>> {

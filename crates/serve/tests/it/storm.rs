@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     memory::{FeedChanges, Row},
     support::{Client, Server, start},
+    ways::{Follower, Step, Way},
 };
 
 const FEEDS: [&str; 3] = ["storm0", "storm1", "storm2"];
@@ -66,6 +67,30 @@ async fn subscribe_to_all(client: &mut Client, dice: &mut Dice) {
     }
 }
 
+/// Follows one feed, each time in another way: a cursor is good for all of them.
+async fn wander(server: &Server, seed: u64) {
+    let mut dice = Dice(seed * 0x51ED_270B + 1);
+    let feed = (seed % FEEDS.len() as u64) as usize;
+    let mut follower = Follower::new(Way::SocketJson, server.address, FEEDS[feed]);
+    follower.wait = std::time::Duration::from_millis(20);
+    let ways: Vec<Way> = Way::ALL.into_iter().filter(|w| w.has_deltas()).collect();
+    while server.memory.offset() < TICKS {
+        follower.way = ways[dice.below(ways.len() as u64) as usize];
+        follower.begin().await;
+        for _ in 0..dice.below(30) {
+            if server.memory.offset() >= TICKS {
+                break;
+            }
+            assert!(!matches!(follower.step().await, Step::End), "client {seed}: the end");
+        }
+        follower.lose();
+    }
+    follower.begin().await;
+    follower.reach(TICKS).await;
+    let table = &follower.table;
+    assert_eq!((table.resets, &table.rows), (0, &server.memory.table(feed)), "client {seed}, {:?}", follower.way);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn whoever_comes_goes_and_resumes_holds_the_table() {
     let server = std::sync::Arc::new(start(&FEEDS).await);
@@ -73,6 +98,12 @@ async fn whoever_comes_goes_and_resumes_holds_the_table() {
         .map(|seed| {
             let server = std::sync::Arc::clone(&server);
             tokio::spawn(async move { visit(&server, seed).await })
+        })
+        .collect();
+    let wanderers: Vec<_> = (1..=12)
+        .map(|seed| {
+            let server = std::sync::Arc::clone(&server);
+            tokio::spawn(async move { wander(&server, seed).await })
         })
         .collect();
     let mut dice = Dice(42);
@@ -89,12 +120,16 @@ async fn whoever_comes_goes_and_resumes_holds_the_table() {
             .collect();
         let changes: Vec<FeedChanges> = changed.iter().map(|(f, u, d)| (*f, u.as_slice(), d.as_slice())).collect();
         server.memory.tick(&changes);
+        if tick % 4 == 0 {
+            // Who comes and goes needs the time to do so.
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         // Gives the clients their turn, now and then more of it.
         for _ in 0..dice.below(200) {
             tokio::task::yield_now().await;
         }
     }
-    for visitor in visitors {
+    for visitor in visitors.into_iter().chain(wanderers) {
         visitor.await.unwrap();
     }
 }

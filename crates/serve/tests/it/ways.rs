@@ -43,7 +43,7 @@ impl Way {
 
 enum Link {
     None,
-    Socket(WebSocketStream<TcpStream>),
+    Socket(Box<WebSocketStream<TcpStream>>),
     Events(BufReader<TcpStream>),
 }
 
@@ -119,7 +119,7 @@ impl Follower {
                     message["since"] = json!(since);
                 }
                 socket.send(self.packed(&message)).await.unwrap();
-                self.link = Link::Socket(socket);
+                self.link = Link::Socket(Box::new(socket));
             }
             Way::EventStream => {
                 let mut stream = connect(self.address, self.receive_buffer).await;
@@ -254,7 +254,7 @@ impl Follower {
         let mut url = format!("http://{}/v1/feeds/{}", self.address, self.feed);
         let mut request = None;
         if self.way == Way::LongPoll && !self.table.cursor.is_empty() {
-            url += &format!("?since={}&wait={}ms", self.table.cursor, self.wait.as_millis());
+            url = format!("{url}?since={}&wait={}ms", self.table.cursor, self.wait.as_millis());
         } else if let Some(tag) = &self.tag {
             request = Some(self.http.get(&url).header("if-none-match", tag));
         }

@@ -60,7 +60,7 @@ impl Csv {
 
     fn read_header(&mut self, columns: &[Column], max_fields: usize, header: &[u8]) -> Result<Header, HeaderError> {
         let header = header.strip_prefix(BOM).unwrap_or(header);
-        self.reader.reset();
+        self.restart();
         let Step::Record { fields, end } = self.next(header, 0, true) else {
             return Err(HeaderError("expected a header line that names the fields, found none".to_owned()));
         };
@@ -93,16 +93,25 @@ impl Csv {
         Ok(Header { fields, of_column, line })
     }
 
-    pub fn first_record_end(&mut self, bytes: &[u8], last: bool) -> Option<usize> {
+    /// At the start of a record, wherever in the input that is. The reader would take a byte
+    /// order mark off the first record that it is given, but where a piece of a file begins
+    /// must change nothing: a blank line is read first.
+    fn restart(&mut self) {
         self.reader.reset();
-        match self.next(bytes, 0, last) {
+        self.reader.read_record(b"\n", &mut self.fields, &mut self.ends);
+    }
+
+    pub fn first_record_end(&mut self, bytes: &[u8], last: bool) -> Option<usize> {
+        self.restart();
+        let bom = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
+        match self.next(bytes, bom, last) {
             Step::Record { end, .. } => Some(end),
             Step::Partial | Step::End => None,
         }
     }
 
     pub fn begin_skip(&mut self) {
-        self.reader.reset();
+        self.restart();
     }
 
     /// Where the record that is being skipped ends in `bytes`; its fields are not kept.
@@ -167,7 +176,7 @@ impl Decoder {
         };
         self.table.raw_head.clone_from(&header.line);
         let valid = simdutf8::basic::from_utf8(&bytes[pos..]).is_ok();
-        self.csv.reader.reset();
+        self.csv.restart();
         loop {
             // Empty lines are no records; what is left of a line's end is one.
             pos += leading_line_ends(&bytes[pos..]);

@@ -39,7 +39,7 @@ impl Decoder {
         if line.len() > self.limits.max_record {
             return self.table.reject(self.too_large(), line);
         }
-        let record = line.strip_prefix(BOM).unwrap_or(line).trim_ascii();
+        let record = trimmed(line.strip_prefix(BOM).unwrap_or(line));
         if record.is_empty() {
             return;
         }
@@ -57,6 +57,14 @@ impl Decoder {
             Err(fault) => self.table.reject(fault, record),
         }
     }
+}
+
+/// Without the blanks around it, of which JSON has four.
+fn trimmed(line: &[u8]) -> &[u8] {
+    let is_text = |b: &u8| !matches!(b, b' ' | b'\t' | b'\n' | b'\r');
+    let start = line.iter().position(is_text).unwrap_or(line.len());
+    let end = line.iter().rposition(is_text).map_or(start, |i| i + 1);
+    &line[start..end]
 }
 
 /// Where the next line starts, if nothing but blanks stands before it.

@@ -12,8 +12,10 @@
 //! - `position`: where a source stands, as text
 //! - `input`: the bytes of one file, packed or not
 //! - `text`, `parquet`: one file, record by record
+//! - `find`: a file under another name, in a copy, or packed
 //! - [`FileSource`]: one file after the other, and what happens to them meanwhile
 
+mod find;
 mod input;
 mod parquet;
 mod position;
@@ -65,6 +67,8 @@ pub struct FileSource {
     idle: bool,
     /// When the pattern was last looked up.
     looked: Option<Instant>,
+    /// How many files stood before the current one then.
+    before: Option<usize>,
 }
 
 /// How much is read at once, and how long is waited for more.
@@ -111,6 +115,7 @@ impl FileSource {
             next: None,
             idle: false,
             looked: None,
+            before: None,
         };
         opened.open_first()?;
         Ok(opened)
@@ -187,7 +192,7 @@ impl FileSource {
             self.passed.push(Done { name: current.name, end, head, inode: current.inode });
         }
         self.current = Some(opened);
-        self.next = None;
+        (self.next, self.before) = (None, None);
         self.idle = false;
         Ok(())
     }
@@ -265,22 +270,6 @@ impl FileSource {
         Ok(None)
     }
 
-    /// Whether a file that a followed one was rotated to is that one itself, packed meanwhile.
-    fn is_twin(&self, path: &Path) -> Result<bool, SourceError> {
-        let (Series::Rotated(_), Some(Current { reader: Reader::Text(file), .. })) = (&self.series, &self.current)
-        else {
-            return Ok(false);
-        };
-        let mut other = Input::open(path, true)?;
-        let (len, head) = file.known_head();
-        let is_plain = other.known_len()?.is_some();
-        if is_plain || len == 0 || other.head(len)? != Some((len, head)) {
-            return Ok(false);
-        }
-        let mut byte = [0];
-        Ok(other.read_at(&mut byte, file.offset() - 1)? == 1 && other.read_at(&mut byte, file.offset())? == 0)
-    }
-
     /// At the end of a followed file: what has happened to it, and what comes behind it.
     fn look_after(&mut self) -> Result<(), SourceError> {
         let is_pattern = matches!(self.series, Series::Pattern(_));
@@ -302,35 +291,24 @@ impl FileSource {
         }
         if self.next.is_none() && (!is_pattern || self.due()) {
             self.next = self.find_next()?;
+            self.tell_of_latecomers()?;
         }
         Ok(())
     }
 
-    /// A followed file was cut to nothing and is written anew (`copytruncate`): goes on in
-    /// the copy that was made of it, if there is one, and then at its start.
-    fn truncated(&mut self, error: SourceError) -> Result<(), SourceError> {
-        let (Series::Rotated(base), Some(Current { reader: Reader::Text(file), .. })) = (&self.series, &self.current)
-        else {
-            return Err(error);
-        };
-        let base = base.clone();
-        let (len, head) = file.known_head();
-        let (id, offset) = (file.input.id()?, file.offset());
-        for copy in self.series.rotations()?.into_iter().filter(|found| found.id != id) {
-            if len > 0 && has_head(&copy.path, len, head) {
-                let input = Input::open(&copy.path, true)?;
-                if input.known_len()?.is_none_or(|len| len >= offset) {
-                    self.current = Some(self.reading(input, offset)?);
-                    self.idle = false;
-                    return Ok(());
-                }
-            }
+    /// A file whose name comes before the current one is out of order, and is not read.
+    fn tell_of_latecomers(&mut self) -> Result<(), SourceError> {
+        let Some(current) = &self.current else { return Ok(()) };
+        let before = self.series.before(current.reader.input())?;
+        if let Some(came) = before.checked_sub(self.before.unwrap_or(before)).filter(|came| *came > 0) {
+            tracing::warn!(
+                "`{}`: {came} files came whose names stand before `{}`, which is being read; they are not read",
+                self.series.path().display(),
+                current.name
+            );
         }
-        tracing::warn!(
-            "{error}; it is read on from its start. No copy of what it was is beside it, so what was written to it \
-             in the moment before it was cut may be lost"
-        );
-        self.pass_to(&base)
+        self.before = Some(before);
+        Ok(())
     }
 
     /// The next events on the way to a position.
@@ -379,105 +357,10 @@ impl FileSource {
         self.as_read(Piece::default(), false, false)
     }
 
-    /// To read a followed file from its start again: what it was called then has other names
-    /// now. The last file that was left behind is found by its beginning, and the first is so
-    /// many before it.
-    fn go_back(&mut self, end: &Position) -> Result<(), SourceError> {
-        if self.current.as_ref().is_some_and(|current| current.reader.read_to() > 0) {
-            return Ok(());
-        }
-        let first = match end.passed.files.checked_sub(1) {
-            Some(last) => {
-                let rotations = self.rotations()?;
-                let last_at = end.passed.file(last).and_then(|done| last_passed(&rotations, done));
-                let first_at = last_at.and_then(|at| at.checked_add(usize::try_from(last).ok()?));
-                first_at.and_then(|at| rotations.get(at)).map(|found| found.path.clone())
-            }
-            None if end.offset == 0 => return Ok(()),
-            None => self.find(end)?.map(|current| current.reader.input().path().to_owned()),
-        };
-        let Some(first) = first else { return Err(self.gone("what it was rotated to is gone")) };
-        self.current = Some(self.open_at(&first, 0)?);
-        Ok(())
-    }
-
-    /// What a followed file was rotated to, with something in it, the newest first.
-    fn rotations(&self) -> Result<Vec<Found>, SourceError> {
-        Ok(self.series.rotations()?.into_iter().filter(|found| !found.is_empty()).collect())
-    }
-
     fn gone(&self, what: &str) -> SourceError {
         let path = self.current.as_ref().map_or(self.series.path(), |current| current.reader.input().path());
         SourceError::Changed { path: path.to_owned(), what: what.to_owned() }
     }
-
-    /// The file that a position is in.
-    fn find(&self, position: &Position) -> Result<Option<Current>, SourceError> {
-        let wanted = |input: &Input| -> Result<bool, SourceError> {
-            let is_long = input.known_len()?.is_none_or(|len| len >= position.offset);
-            Ok(is_long && input.head(position.offset)?.is_some_and(|(_, head)| head == position.head))
-        };
-        let path = match &self.series {
-            Series::One(path) | Series::Rotated(path) => path.clone(),
-            Series::Pattern(_) if position.name.is_empty() => return Ok(None),
-            Series::Pattern(_) => PathBuf::from(&position.name),
-        };
-        if self.format == FileFormat::Parquet {
-            let current = self.open_at(&path, position.offset)?;
-            let Current { reader: Reader::Parquet(file), .. } = &current else { return Ok(None) };
-            return if file.head() == position.head { Ok(Some(current)) } else { Err(file.changed()) };
-        }
-        if matches!(self.series, Series::One(_) | Series::Pattern(_)) {
-            let input = Input::open(&path, self.follow)?;
-            return if wanted(&input)? {
-                self.reading(input, position.offset).map(Some)
-            } else {
-                Err(unlike(&input, position)?)
-            };
-        }
-        // Nothing of the file was read: it is the one behind the last that was.
-        let rotations = self.rotations()?;
-        let last = position.passed.files.checked_sub(1).and_then(|number| position.passed.file(number));
-        let behind_last = last.and_then(|last| last_passed(&rotations, last)?.checked_sub(1));
-        if position.offset == 0 {
-            let same = rotations.iter().find(|found| found.id.1 == position.inode);
-            let found = same.or_else(|| rotations.get(behind_last?)).map_or(&path, |found| &found.path);
-            return self.open_at(found, 0).map(Some);
-        }
-        // Several may begin alike: first the very same file, then the one behind the last.
-        let mut candidates: Vec<&Found> = rotations.iter().filter(|found| found.id.1 == position.inode).collect();
-        candidates.extend(behind_last.and_then(|at| rotations.get(at)));
-        candidates.extend(&rotations);
-        for found in candidates {
-            let input = Input::open(&found.path, self.follow)?;
-            if wanted(&input)? {
-                return self.reading(input, position.offset).map(Some);
-            }
-        }
-        Err(unlike(&Input::open(&path, self.follow)?, position)?)
-    }
-}
-
-/// Why a file is not the one of a position.
-fn unlike(input: &Input, position: &Position) -> Result<SourceError, SourceError> {
-    let offset = position.offset;
-    Ok(match input.known_len()?.filter(|len| *len < offset) {
-        Some(len) => input.changed(&format!("it has {len} bytes, and was read up to byte {offset}")),
-        None => input.changed("its beginning is another"),
-    })
-}
-
-/// Which of the rotations is a file that was read to its end.
-fn last_passed(rotations: &[Found], done: &Done) -> Option<usize> {
-    let is = |found: &Found| has_head(&found.path, done.end.min(1024), done.head);
-    let same = rotations.iter().position(|found| found.id.1 == done.inode && is(found));
-    same.or_else(|| rotations.iter().position(is))
-}
-
-/// Whether a file begins with so many bytes of this hash.
-fn has_head(path: &Path, len: u64, head: u64) -> bool {
-    let found = Input::open(path, true).and_then(|input| input.head(len));
-    matches!(found, Ok(Some(found)) if found == (len, head))
 }
 
 impl Reader {
@@ -552,7 +435,7 @@ impl Replayable for FileSource {
 
     fn seek(&mut self, position: Option<&str>) -> Result<(), SourceError> {
         let wanted = position.map(Position::parse).transpose()?;
-        (self.next, self.idle, self.looked, self.current) = (None, false, None, None);
+        (self.next, self.idle, self.looked, self.before, self.current) = (None, false, None, None, None);
         let Some(wanted) = wanted else {
             self.passed = Passed::default();
             return self.open_first();

@@ -98,6 +98,12 @@ impl Series {
         }
     }
 
+    /// How many files of a pattern stand before this one.
+    pub fn before(&self, current: &Input) -> Result<usize, SourceError> {
+        let Self::Pattern(pattern) = self else { return Ok(0) };
+        Ok(matches(pattern)?.iter().filter(|path| path.as_path() < current.path()).count())
+    }
+
     /// Every file that a followed one may have been rotated to, the newest first.
     pub fn rotations(&self) -> Result<Vec<Found>, SourceError> {
         let Self::Rotated(path) = self else { return Ok(Vec::new()) };

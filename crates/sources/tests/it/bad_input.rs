@@ -206,3 +206,11 @@ fn a_decoder_goes_on_after_any_of_it() {
         assert_eq!(rows(&decoder.decode(Format::Ndjson, GOOD.as_bytes()).batches), [GOOD_ROW]);
     }
 }
+
+#[test]
+fn a_form_feed_is_no_blank_of_json() {
+    for line in [format!("{GOOD}\u{c}"), format!("\u{c}{GOOD}")] {
+        assert_eq!(rejection(&decode(Format::Ndjson, line.as_bytes())).0, Reason::Malformed);
+    }
+    assert_eq!(decode(Format::Ndjson, format!("\t {GOOD} \r\n").as_bytes()).accepted, 1);
+}

@@ -95,3 +95,21 @@ fn a_header_given_once_serves_inputs_without_one() {
     }
     assert!(decoder.csv_header(b"metric\n").is_err());
 }
+
+#[test]
+fn a_byte_order_mark_belongs_to_the_header_alone() {
+    let input = "\u{feff}\"metric\",ts,value\n\u{feff}a,1,1\n\u{feff}\"b\",2,2\n";
+    let decoded = decode(Format::Csv, input.as_bytes());
+    assert_eq!(
+        rows(&decoded.batches),
+        [
+            "{\"metric\":\"\u{feff}a\",\"value\":1.0,\"ts\":1}",
+            "{\"metric\":\"\u{feff}\\\"b\\\"\",\"value\":2.0,\"ts\":2}"
+        ]
+    );
+    // Nor does the first record of an input that has no header of its own lose it.
+    let mut decoder = decoder();
+    decoder.csv_header(b"metric,ts,value").expect("a header");
+    let decoded = decoder.decode(Format::Csv, "\u{feff}a,1,1\n".as_bytes());
+    assert_eq!(rows(&decoded.batches), ["{\"metric\":\"\u{feff}a\",\"value\":1.0,\"ts\":1}"]);
+}

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use super::{events, rows};
 
+const BOM: char = '\u{feff}';
 const LIMITS: Limits = Limits { max_record: 120, max_depth: 8, max_fields: 20, batch_rows: 3 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +105,8 @@ impl World {
             self.count += 1;
             let i = self.count;
             let written = match (line, self.format) {
-                (Line::Good | Line::Half, FileFormat::Csv) => format!("m{i},{i}.5,{i}\n"),
+                // A byte order mark is text anywhere but in the header.
+                (Line::Good | Line::Half, FileFormat::Csv) => format!("{BOM}m{i},{i}.5,{i}\n"),
                 (Line::Good | Line::Half, _) => format!("{{\"metric\":\"m{i}\",\"value\":{i}.5,\"ts\":{i}}}\r\n"),
                 (Line::Bad, _) => format!("bad {i}\n"),
                 (Line::Long, FileFormat::Csv) => format!("\"{}\n\",1,{i}\n", "x\"\"".repeat(i % 300 + 60)),
