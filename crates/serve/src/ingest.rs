@@ -216,6 +216,7 @@ impl Ingest {
 
 /// What became of dead letters that were decoded anew.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "the answer has this field")]
 pub struct Replayed {
     /// Events now.
     pub replayed: u64,

@@ -127,6 +127,7 @@ pub async fn list(
 
 /// What became of the letters that a replay looked at.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the answer has this field")]
 pub struct Replayed {
     /// They are events now.
     replayed: u64,
