@@ -1,4 +1,4 @@
-//! How fast NDJSON becomes columns, in CPU time of one thread:
+//! How fast NDJSON, and the same records in MessagePack, become columns, in CPU time of one thread:
 //! `cargo run --release -p sources --example decode_speed`.
 //!
 //! Two kinds of lines: short ones with a name, a number and a time, and longer ones with
@@ -22,6 +22,10 @@ fn main() {
             let best = (0..5).map(|_| nanoseconds(scan, &lines)).fold(f64::MAX, f64::min);
             println!("{bytes:.1} bytes a line, {way}: {best:.1} ns/line, {:.2} M events/s", 1000.0 / best);
         }
+        let packed = packed(&lines);
+        let bytes = packed.iter().map(Vec::len).sum::<usize>() as f64 / LINES as f64;
+        let best = (0..5).map(|_| nanoseconds_packed(&packed)).fold(f64::MAX, f64::min);
+        println!("{bytes:.1} bytes a map, MessagePack: {best:.1} ns/map, {:.2} M events/s", 1000.0 / best);
     }
 }
 
@@ -65,6 +69,26 @@ fn nanoseconds(scan: bool, lines: &[u8]) -> f64 {
     }
     let seconds = cpu_seconds() - start;
     assert_eq!(rows, LINES as u64, "every line is a record");
+    seconds * 1e9 / LINES as f64
+}
+
+/// The same records in MessagePack, in pieces of 1,000.
+fn packed(lines: &[u8]) -> Vec<Vec<u8>> {
+    let lines: Vec<&[u8]> = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()).collect();
+    let pack = |line: &&[u8]| {
+        let record: serde_json::Value = serde_json::from_slice(line).expect("JSON");
+        rmp_serde::to_vec(&record).expect("packs")
+    };
+    lines.chunks(1_000).map(|piece| piece.iter().flat_map(pack).collect()).collect()
+}
+
+/// Nanoseconds of CPU time a map.
+fn nanoseconds_packed(pieces: &[Vec<u8>]) -> f64 {
+    let mut decoder = decoder(true);
+    let start = cpu_seconds();
+    let rows: u64 = pieces.iter().map(|piece| decoder.decode(Format::MsgPack, piece).accepted).sum();
+    let seconds = cpu_seconds() - start;
+    assert_eq!(rows, LINES as u64, "every map is a record");
     seconds * 1e9 / LINES as f64
 }
 
