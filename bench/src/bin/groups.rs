@@ -10,19 +10,25 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arrow_array::{Float64Array, Int64Array, RecordBatch, TimestampMillisecondArray};
 use bench::{Outcome, args::option, process};
 use feed::{Feed, KeepBy};
-use model::{Column, DataType, Schema};
+use model::{Column, DataType, Schema, StateBlock};
 use query::{Emit, FeedDef, Plan, Query, StreamDef, Tick};
 
 /// How many groups a measured tick touches.
 const TOUCHED: usize = 1_000;
 /// How many ticks are measured.
 const TICKS: usize = 2_000;
+/// How many random groups a tick touches while checkpoints are captured beside it.
+const HEAVY: usize = 10_000;
+/// How long such ticks run one after the other.
+const LOOP: Duration = Duration::from_secs(8);
+/// How often a checkpoint is captured, as in the engine.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// How many events a tick brings while the keys are made.
 const FILL: usize = 8_192;
 
@@ -67,6 +73,15 @@ impl Kept {
         Self { query: plan.start(), feed: Feed::new(plan.output().clone(), options), tick: 0 }
     }
 
+    /// With a row for each of the first `keys` keys.
+    fn filled(plan: &Plan, schema: &Schema, keys: i64) -> Outcome<Self> {
+        let mut kept = Self::new(plan);
+        for start in (0..keys).step_by(FILL) {
+            kept.run(&batch(schema, start..(start + FILL as i64).min(keys))?)?;
+        }
+        Ok(kept)
+    }
+
     /// One tick, its changes applied and read as the hub reads them.
     fn run(&mut self, batch: &RecordBatch) -> Outcome {
         let before = self.feed.offset();
@@ -94,14 +109,8 @@ fn batch(schema: &Schema, keys: impl Iterator<Item = i64>) -> Outcome<RecordBatc
     Ok(RecordBatch::try_new(schema.to_arrow(), columns)?)
 }
 
-/// CPU for each touched group, and bytes for each key.
-fn measure(plan: &Plan, schema: &Schema, keys: i64) -> Outcome<(Duration, f64)> {
-    let before = ALLOCATED.load(Ordering::Relaxed);
-    let mut kept = Kept::new(plan);
-    for start in (0..keys).step_by(FILL) {
-        kept.run(&batch(schema, start..(start + FILL as i64).min(keys))?)?;
-    }
-    kept.query.checkpoint();
+/// Batches of this many events of random keys.
+fn random_ticks(schema: &Schema, keys: i64, ticks: usize, events: usize) -> Outcome<Vec<RecordBatch>> {
     let mut random = 88_172_645_463_325_252_u64;
     let mut next = move || {
         random ^= random << 13;
@@ -109,7 +118,15 @@ fn measure(plan: &Plan, schema: &Schema, keys: i64) -> Outcome<(Duration, f64)> 
         random ^= random << 17;
         (random % keys as u64) as i64
     };
-    let ticks = (0..TICKS).map(|_| batch(schema, (0..TOUCHED).map(|_| next()))).collect::<Outcome<Vec<_>>>()?;
+    (0..ticks).map(|_| batch(schema, (0..events).map(|_| next()))).collect()
+}
+
+/// CPU for each touched group, and bytes for each key.
+fn measure(plan: &Plan, schema: &Schema, keys: i64) -> Outcome<(Duration, f64)> {
+    let before = ALLOCATED.load(Ordering::Relaxed);
+    let mut kept = Kept::filled(plan, schema, keys)?;
+    kept.query.checkpoint();
+    let ticks = random_ticks(schema, keys, TICKS, TOUCHED)?;
     let touched: usize = ticks
         .iter()
         .map(|tick| {
@@ -129,6 +146,47 @@ fn measure(plan: &Plan, schema: &Schema, keys: i64) -> Outcome<(Duration, f64)> 
     kept.feed.advance(kept.tick + 1);
     let bytes = ALLOCATED.load(Ordering::Relaxed).saturating_sub(before);
     Ok((spent / touched as u32, bytes as f64 / keys as f64))
+}
+
+/// How long the engine's thread was busy each time, in milliseconds of CPU: what else runs
+/// on the machine does not count.
+struct Pauses(Vec<f64>);
+
+impl Pauses {
+    fn push(&mut self, time: Duration) {
+        self.0.push(time.as_secs_f64() * 1e3);
+    }
+
+    /// The time that this share of them stays below.
+    fn quantile(&mut self, share: f64) -> f64 {
+        self.0.sort_by(f64::total_cmp);
+        self.0.get((self.0.len() as f64 * share) as usize).or(self.0.last()).copied().unwrap_or(0.0)
+    }
+}
+
+/// Ticks one after the other, and between them checkpoints that another thread takes away:
+/// what a tick takes with the capture before it, and a capture alone.
+fn pauses(plan: &Plan, schema: &Schema, keys: i64) -> Outcome<(Pauses, Pauses)> {
+    let mut kept = Kept::filled(plan, schema, keys)?;
+    let ticks = random_ticks(schema, keys, 100, HEAVY)?;
+    let (captured, incoming) = std::sync::mpsc::sync_channel::<Vec<StateBlock>>(1);
+    let writer = std::thread::spawn(move || incoming.iter().for_each(drop));
+    let (mut all, mut captures) = (Pauses(Vec::new()), Pauses(Vec::new()));
+    let (began, mut last) = (Instant::now(), Instant::now());
+    for tick in ticks.iter().cycle().take_while(|_| began.elapsed() < LOOP) {
+        let start = process::thread_cpu();
+        if last.elapsed() >= CHECKPOINT_EVERY {
+            last = Instant::now();
+            captured.send(kept.query.checkpoint())?;
+            captured.send(kept.feed.checkpoint())?;
+            captures.push(process::thread_cpu().saturating_sub(start));
+        }
+        kept.run(tick)?;
+        all.push(process::thread_cpu().saturating_sub(start));
+    }
+    drop(captured);
+    writer.join().map_err(|_| "the thread that takes checkpoints away panicked")?;
+    Ok((all, captures))
 }
 
 fn main() -> Outcome {
@@ -156,6 +214,7 @@ fn main() -> Outcome {
             emit: Emit::Changes,
             refresh_ms: 0,
             max_groups: u64::MAX,
+            max_group_state: 1 << 20,
             idle_ttl_ms: i64::MAX,
         };
         let plan = query::plan(&streams, &definition).map_err(|e| format!("{e:?}"))?;
@@ -166,6 +225,16 @@ fn main() -> Outcome {
             cost.as_nanos(),
             few.as_nanos(),
             cost.as_secs_f64() / few.as_secs_f64().max(1e-9),
+        );
+        let (mut all, mut captures) = pauses(&plan, &schema, many)?;
+        println!(
+            "    a tick of {HEAVY} events, a checkpoint each second: {:.1} ms at the median, {:.1} p99, {:.1} at most; \
+             a capture: {:.1} ms at the median, {:.1} at most",
+            all.quantile(0.5),
+            all.quantile(0.99),
+            all.quantile(1.0),
+            captures.quantile(0.5),
+            captures.quantile(1.0),
         );
     }
     Ok(())

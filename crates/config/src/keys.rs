@@ -94,7 +94,7 @@ pub(crate) static STREAM: Section = Section {
         may("event_time", Shape::Section(&EVENT_TIME), "What its time is; windows need it."),
         may(
             "format",
-            Shape::Word(&["ndjson", "csv"]),
+            Shape::Word(&["ndjson", "csv", "parquet"]),
             "How the records of a file are written; told by the file's ending unless said.",
         ),
         or(
@@ -138,11 +138,15 @@ pub(crate) static SOURCE_HTTP: Section = Section {
 /// `type: file`.
 pub(crate) static SOURCE_FILE: Section = Section {
     name: "source_file",
-    about: "A file that is read once, or followed as it grows.",
+    about: "A file that is read once, or followed as it grows; or the files of a pattern.",
     keys: &[
         must("type", Shape::Word(&["file"]), "The kind of source."),
-        must("path", Shape::Text, "The file, relative to the working directory."),
-        or("follow", Shape::Flag, "false", "Whether to wait for more at its end."),
+        must(
+            "path",
+            Shape::Text,
+            "The file, relative to the working directory; with `*`, `?` or `[` in it all files that match.",
+        ),
+        or("follow", Shape::Flag, "false", "Whether to wait for more at its end, and for more files of a pattern."),
     ],
     elsewhere: &[FORMAT_IS_BESIDE],
 };
@@ -327,6 +331,12 @@ pub(crate) static FEED: Section = Section {
             Shape::Count { low: 1, high: 1_000_000_000 },
             "1000000",
             "How many groups the query may hold; the rows of one more are dead letters.",
+        ),
+        or(
+            "max_group_state",
+            Shape::Size { low: 64 * KIB, high: 64 * MIB },
+            "1MiB",
+            "How much the aggregates of one group may remember; a row that needs more is a dead letter.",
         ),
         or(
             "idle_ttl",

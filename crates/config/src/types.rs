@@ -128,10 +128,10 @@ pub enum Source {
     },
 }
 
-/// A file that is read once, or followed as it grows.
+/// A file that is read once, or followed as it grows; or the files of a pattern.
 #[derive(Debug, Clone)]
 pub struct FileSource {
-    /// The path, relative to the working directory.
+    /// The path, relative to the working directory; with `*`, `?` or `[` in it a pattern.
     pub path: PathBuf,
     /// How its records are written; by the name's ending unless said.
     pub format: FileFormat,
@@ -146,6 +146,8 @@ pub enum FileFormat {
     Ndjson,
     /// RFC 4180 with a header line.
     Csv,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// Seeded random data.
@@ -202,6 +204,8 @@ pub struct Feed {
     pub keep_rows: Option<u64>,
     /// How many groups the query may hold: `max_groups: 1000000`.
     pub max_groups: u64,
+    /// How many bytes the aggregates of one group may remember: `max_group_state: 1MiB`.
+    pub max_group_state: u64,
     /// A group without a window is dropped after this long without an event: `idle_ttl: 24h`.
     pub idle_ttl: Duration,
 }

@@ -57,6 +57,7 @@ fn definition(feed: &config::Feed) -> FeedDef {
         },
         refresh_ms: millis(feed.refresh),
         max_groups: feed.max_groups,
+        max_group_state: feed.max_group_state,
         idle_ttl_ms: millis(feed.idle_ttl),
     }
 }

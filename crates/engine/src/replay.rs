@@ -39,6 +39,12 @@ feeds:
     sql: SELECT k, count(*) AS c, max(n) AS m FROM events GROUP BY k HAVING count(*) % 3 <> 0
     idle_ttl: 40s
     keep: 30s
+  grown:
+    sql: |
+      SELECT k, count(DISTINCT n) AS d, median(v) AS m, approx_percentile_cont(v, 0.9) AS p, array_agg(n) AS l, mode(n) AS o
+      FROM TUMBLE(events, ts, INTERVAL '10 seconds') GROUP BY k, window_start
+    key: [k]
+    keep: 1m
   latest: { sql: 'SELECT k, n FROM events', key: [k], delete_when: n % 5 = 0, keep: 20s }
   late:
     sql: SELECT reason, window_start, count(*) AS c FROM TUMBLE(events_dead_letters, at, INTERVAL '10 seconds') GROUP BY reason, window_start

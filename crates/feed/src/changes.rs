@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::Offset;
 
 use crate::{
+    chunk::Field,
     feed::Feed,
     gather::{MAX_TEXT, gather, text_bytes},
     order::{Chain, NONE},
@@ -48,8 +49,8 @@ impl Feed {
 
     fn snapshot(&mut self) -> Arc<Snapshot> {
         let make = || {
-            let (columns, chunks) = (self.table.columns.clone(), self.table.chunks.clone());
-            Arc::new(Snapshot::new(self.offset, self.arrow.clone(), columns, chunks, self.live_len))
+            let (fields, chunks) = (self.table.fields.clone(), self.table.chunks.clone());
+            Arc::new(Snapshot::new(self.offset, self.arrow.clone(), fields, chunks, self.live_len))
         };
         self.memo.snapshot.get_or_insert_with(make).clone()
     }
@@ -58,10 +59,10 @@ impl Feed {
         if let Some(delta) = self.memo.deltas.iter().find(|d| d.from == since) {
             return Some(delta.clone());
         }
-        let columns = &self.table.columns;
-        let key = self.schema.key();
-        let upserts = self.walk(self.live.tail, since, columns.len());
-        let deletes = self.walk(self.tombs.tail, since, key.len());
+        let fields = &self.table.fields;
+        let key = &fields[..self.schema.key_len];
+        let upserts = self.walk(self.live.tail, since, fields);
+        let deletes = self.walk(self.tombs.tail, since, key);
         self.walked += (upserts.slots.len() + deletes.slots.len()) as u64;
         if upserts.text > MAX_TEXT || deletes.text > MAX_TEXT {
             return None;
@@ -69,7 +70,7 @@ impl Feed {
         let delta = Arc::new(Delta::new(
             since,
             self.offset,
-            gather(&self.table.chunks, &upserts.slots, columns, &self.arrow),
+            gather(&self.table.chunks, &upserts.slots, fields, &self.arrow),
             gather(&self.table.chunks, &deletes.slots, key, &self.key_arrow),
         ));
         if self.memo.deltas.len() == DELTAS {
@@ -80,13 +81,13 @@ impl Feed {
     }
 
     /// The slots of a list that changed after `since`, by last change.
-    fn walk(&self, tail: u32, since: Offset, columns: usize) -> Walk {
+    fn walk(&self, tail: u32, since: Offset, fields: &[Field]) -> Walk {
         let mut walk = Walk { slots: Vec::new(), text: 0 };
         let metas = &self.table.metas;
         let mut slot = tail;
         while slot != NONE && metas.get(slot).changed > since {
             walk.slots.push(slot);
-            walk.text += text_bytes(&self.table.chunks, slot, columns);
+            walk.text += text_bytes(&self.table.chunks, slot, fields);
             slot = metas.prev(Chain::Change, slot);
         }
         walk.slots.reverse();

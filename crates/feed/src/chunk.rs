@@ -1,8 +1,18 @@
-//! 256 rows in typed columns.
+//! 256 rows.
+//!
+//! ```text
+//!   words   row 0: k n a m │ row 1: k n a m │ …     values of fixed width, 64 bits each
+//!   texts   of a column, one behind the other       (`text`)
+//!   nulls   a bit for each slot, by column          none while every value is there
+//! ```
+//!
+//! Rows lie one behind the other because a tick touches few rows of many: so a row costs
+//! a cache line or two, not one for each column.
 
 use model::{Column as Declared, DataType};
 
 use crate::{
+    as_text::stands_as_text,
     source::{Cells, Source},
     text::Texts,
 };
@@ -39,9 +49,14 @@ impl Bits {
         self.0.iter().map(|w| w.count_ones() as usize).sum()
     }
 
+    /// The bits that are not set in `other`.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] & !other.0[i]))
+    }
+
     /// Whether every bit of `self` is set in `other`.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
-        self.0.iter().zip(other.0).all(|(a, b)| a & !b == 0)
+        self.without(other).is_empty()
     }
 
     /// The first bit that is not set.
@@ -52,126 +67,45 @@ impl Bits {
 
     /// The positions of the bits that are set, rising.
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
-        (0..SLOTS).filter(move |at| self.get(*at))
+        self.0.into_iter().enumerate().flat_map(|(i, mut word)| {
+            std::iter::from_fn(move || {
+                let at = (word != 0).then_some(i * 64 + word.trailing_zeros() as usize);
+                word &= word.wrapping_sub(1);
+                at
+            })
+        })
     }
 }
 
-/// The values of a column.
-#[derive(Clone)]
-pub(crate) enum Values {
-    /// bigint and timestamp.
-    I64(Box<[i64]>),
-    I32(Box<[i32]>),
-    F64(Box<[f64]>),
-    Bool(Bits),
-    /// text and json.
-    Text(Texts),
+/// Where the values of a column stand in a chunk.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// In this word of each row.
+    Word(usize),
+    /// In these of the chunk's texts.
+    Texts(usize),
 }
 
-/// A column of a chunk.
-#[derive(Clone)]
-pub(crate) struct Column {
-    /// Slots whose value is not null.
-    pub valid: Bits,
-    pub values: Values,
+/// A column of all chunks of a feed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field {
+    pub data_type: DataType,
+    /// Its number among all columns.
+    column: usize,
+    place: Place,
 }
 
-impl Column {
-    fn new(data_type: DataType) -> Self {
-        let values = match data_type {
-            DataType::BigInt | DataType::Timestamp => Values::I64(vec![0; SLOTS].into()),
-            DataType::Int => Values::I32(vec![0; SLOTS].into()),
-            DataType::Double => Values::F64(vec![0.0; SLOTS].into()),
-            DataType::Boolean => Values::Bool(Bits::default()),
-            // `Source::of` admits no cells of the types after JSON.
-            DataType::Text
-            | DataType::Json
-            | DataType::Decimal { .. }
-            | DataType::Date
-            | DataType::Bytes
-            | DataType::TextList => Values::Text(Texts::new()),
-        };
-        Self { valid: Bits::default(), values }
-    }
-
-    /// Some bits of the value, so that it is read.
-    #[inline]
-    pub(crate) fn glance(&self, at: usize) -> u64 {
-        match &self.values {
-            Values::I64(values) => values[at] as u64,
-            Values::I32(values) => values[at] as u64,
-            Values::F64(values) => values[at].to_bits(),
-            Values::Bool(values) => values.get(at).into(),
-            Values::Text(values) => values.get(at).len() as u64,
-        }
-    }
-
-    /// Whether the value equals that of `row`. Doubles are compared by their bits, so that
-    /// NaN equals itself.
-    #[inline]
-    pub(crate) fn equals(&self, at: usize, source: &Source<'_>, row: usize) -> bool {
-        let valid = source.is_valid(row);
-        if valid != self.valid.get(at) {
-            return false;
-        }
-        if !valid {
-            return true;
-        }
-        match (&self.values, &source.cells) {
-            (Values::I64(values), Cells::I64(cells)) => values[at] == cells[row],
-            (Values::I32(values), Cells::I32(cells)) => values[at] == cells[row],
-            (Values::F64(values), Cells::F64(cells)) => values[at].to_bits() == cells[row].to_bits(),
-            (Values::Bool(values), Cells::Bool(cells)) => values.get(at) == cells.value(row),
-            (Values::Text(values), Cells::Text(cells)) => values.get(at) == cells.value(row),
-            // `Source::of` admits only cells of the column's type.
-            _ => false,
-        }
-    }
-
-    /// Whether two slots of columns of one type have equal values.
-    pub(crate) fn same(&self, at: usize, other: &Self, other_at: usize) -> bool {
-        let valid = self.valid.get(at);
-        if valid != other.valid.get(other_at) {
-            return false;
-        }
-        if !valid {
-            return true;
-        }
-        match (&self.values, &other.values) {
-            (Values::I64(a), Values::I64(b)) => a[at] == b[other_at],
-            (Values::I32(a), Values::I32(b)) => a[at] == b[other_at],
-            (Values::F64(a), Values::F64(b)) => a[at].to_bits() == b[other_at].to_bits(),
-            (Values::Bool(a), Values::Bool(b)) => a.get(at) == b.get(other_at),
-            (Values::Text(a), Values::Text(b)) => a.get(at) == b.get(other_at),
-            _ => false,
-        }
-    }
-
-    /// Takes over the value of `row`.
-    #[inline]
-    pub(crate) fn set(&mut self, at: usize, source: &Source<'_>, row: usize) {
-        if !source.is_valid(row) {
-            self.clear(at);
-            return;
-        }
-        self.valid.set(at, true);
-        match (&mut self.values, &source.cells) {
-            (Values::I64(values), Cells::I64(cells)) => values[at] = cells[row],
-            (Values::I32(values), Cells::I32(cells)) => values[at] = cells[row],
-            (Values::F64(values), Cells::F64(cells)) => values[at] = cells[row],
-            (Values::Bool(values), Cells::Bool(cells)) => values.set(at, cells.value(row)),
-            (Values::Text(values), Cells::Text(cells)) => values.set(at, cells.value(row)),
-            // `Source::of` admits only cells of the column's type.
-            _ => self.valid.set(at, false),
-        }
-    }
-
-    /// Makes the value null, and frees its text.
-    pub(crate) fn clear(&mut self, at: usize) {
-        self.valid.set(at, false);
-        if let Values::Text(texts) = &mut self.values {
-            texts.clear(at);
-        }
+impl Field {
+    /// The declared columns, laid out.
+    pub(crate) fn all(columns: &[Declared]) -> Box<[Self]> {
+        let (mut words, mut texts) = (0.., 0..);
+        let fields = columns.iter().enumerate().map(|(column, Declared { data_type, .. })| {
+            let text = stands_as_text(*data_type);
+            // Neither range ends.
+            let place = if text { texts.next().map(Place::Texts) } else { words.next().map(Place::Word) };
+            Self { data_type: *data_type, column, place: place.unwrap_or(Place::Word(0)) }
+        });
+        fields.collect()
     }
 }
 
@@ -181,16 +115,134 @@ impl Column {
 pub(crate) struct Chunk {
     /// Slots with a row that is there. The others are free, or hold a tombstone's key.
     pub live: Bits,
-    pub columns: Box<[Column]>,
+    /// Slots whose value is null, by column, as far as the last column with a null.
+    nulls: Vec<Bits>,
+    words: Box<[u64]>,
+    texts: Box<[Texts]>,
 }
 
 impl Chunk {
-    pub(crate) fn new(columns: &[Declared]) -> Self {
-        Self { live: Bits::default(), columns: columns.iter().map(|c| Column::new(c.data_type)).collect() }
+    pub(crate) fn new(fields: &[Field]) -> Self {
+        let texts = fields.iter().filter(|f| matches!(f.place, Place::Texts(_))).count();
+        Self {
+            live: Bits::default(),
+            nulls: Vec::new(),
+            words: vec![0; (fields.len() - texts) * SLOTS].into(),
+            texts: vec![Texts::new(); texts].into(),
+        }
     }
 
     /// A chunk without used slots, which takes no room.
     pub(crate) fn vacant() -> Self {
-        Self { live: Bits::default(), columns: Box::default() }
+        Self { live: Bits::default(), nulls: Vec::new(), words: Box::default(), texts: Box::default() }
+    }
+
+    #[inline]
+    fn row(&self, at: usize) -> &[u64] {
+        let width = self.words.len() / SLOTS;
+        &self.words[at * width..][..width]
+    }
+
+    /// Some bits of each of the row's cache lines, so that they are read.
+    #[inline]
+    pub(crate) fn glance(&self, at: usize) -> u64 {
+        let row = self.row(at);
+        let words = row.iter().step_by(8).chain(row.last()).fold(0, |seen, word| seen ^ word);
+        self.texts.iter().fold(words, |seen, texts| seen ^ texts.len_of(at) as u64)
+    }
+
+    #[inline]
+    pub(crate) fn is_null(&self, at: usize, field: Field) -> bool {
+        self.nulls.get(field.column).is_some_and(|nulls| nulls.get(at))
+    }
+
+    /// Those of the slots whose value is not null.
+    pub(crate) fn valid(&self, field: Field, slots: Bits) -> Bits {
+        self.nulls.get(field.column).map_or(slots, |nulls| slots.without(nulls))
+    }
+
+    /// Says whether the value is null.
+    #[inline]
+    pub(crate) fn set_null(&mut self, at: usize, field: Field, null: bool) {
+        if null && self.nulls.len() <= field.column {
+            self.nulls.resize(field.column + 1, Bits::default());
+        }
+        if let Some(nulls) = self.nulls.get_mut(field.column) {
+            nulls.set(at, null);
+        }
+    }
+
+    /// A value of fixed width, as [`Source::word`] gives it; what it is for a null is not
+    /// defined.
+    #[inline]
+    pub(crate) fn word(&self, at: usize, field: Field) -> u64 {
+        match field.place {
+            Place::Word(word) => self.row(at)[word],
+            Place::Texts(_) => 0,
+        }
+    }
+
+    pub(crate) fn set_word(&mut self, at: usize, field: Field, value: u64) {
+        if let Place::Word(word) = field.place {
+            let width = self.words.len() / SLOTS;
+            self.words[at * width + word] = value;
+        }
+    }
+
+    /// A text; the empty one for a null.
+    #[inline]
+    pub(crate) fn text(&self, at: usize, field: Field) -> &str {
+        match field.place {
+            Place::Texts(texts) => self.texts[texts].get(at),
+            Place::Word(_) => "",
+        }
+    }
+
+    pub(crate) fn set_text(&mut self, at: usize, field: Field, text: &str) {
+        if let Place::Texts(texts) = field.place {
+            self.texts[texts].set(at, text);
+        }
+    }
+
+    /// Whether the value equals that of `row`. Doubles are compared by their bits, so that
+    /// NaN equals itself.
+    #[inline]
+    pub(crate) fn equals(&self, at: usize, field: Field, source: &Source<'_>, row: usize) -> bool {
+        if !source.is_valid(row) || self.is_null(at, field) {
+            return !source.is_valid(row) && self.is_null(at, field);
+        }
+        match &source.cells {
+            Cells::Text(cells) => self.text(at, field) == cells.value(row),
+            cells => self.word(at, field) == cells.word(row),
+        }
+    }
+
+    /// Whether two slots have equal values.
+    pub(crate) fn same(&self, at: usize, other: &Self, other_at: usize, field: Field) -> bool {
+        let nulls = (self.is_null(at, field), other.is_null(other_at, field));
+        match field.place {
+            _ if nulls.0 || nulls.1 => nulls.0 && nulls.1,
+            Place::Texts(_) => self.text(at, field) == other.text(other_at, field),
+            Place::Word(_) => self.word(at, field) == other.word(other_at, field),
+        }
+    }
+
+    /// Takes over the value of `row`.
+    #[inline]
+    pub(crate) fn set(&mut self, at: usize, field: Field, source: &Source<'_>, row: usize) {
+        let null = !source.is_valid(row);
+        self.set_null(at, field, null);
+        match &source.cells {
+            _ if null => self.forget(at, field),
+            Cells::Text(cells) => self.set_text(at, field, cells.value(row)),
+            cells => self.set_word(at, field, cells.word(row)),
+        }
+    }
+
+    /// Frees the text of a value that is no longer needed.
+    pub(crate) fn forget(&mut self, at: usize, field: Field) {
+        if let Place::Texts(texts) = field.place {
+            self.texts[texts].clear(at);
+        }
     }
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray,
     builder::StringBuilder,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::SchemaRef;
-use model::{Column as Declared, DataType};
+use model::DataType;
 
 use crate::{
-    chunk::{Chunk, Column, Values},
+    as_text::{from_texts, stands_as_text},
+    chunk::{Chunk, Field},
     table::place,
 };
 
@@ -23,74 +24,57 @@ pub(crate) const MAX_TEXT: usize = 1 << 30;
 #[cfg(test)]
 pub(crate) const MAX_TEXT: usize = 4096;
 
-/// The bytes of text in a slot's first `columns` columns.
-pub(crate) fn text_bytes(chunks: &[Arc<Chunk>], slot: u32, columns: usize) -> usize {
+/// The bytes of text in these columns of a slot.
+pub(crate) fn text_bytes(chunks: &[Arc<Chunk>], slot: u32, fields: &[Field]) -> usize {
     let (chunk, at) = place(slot);
-    let bytes = |column: &Column| if let Values::Text(texts) = &column.values { texts.len_of(at) } else { 0 };
-    chunks[chunk].columns[..columns].iter().map(bytes).sum()
+    fields.iter().map(|field| chunks[chunk].text(at, *field).len()).sum()
 }
 
-/// The first columns of these slots, as many as are declared in `columns`.
-pub(crate) fn gather(chunks: &[Arc<Chunk>], slots: &[u32], columns: &[Declared], schema: &SchemaRef) -> RecordBatch {
+/// These columns of these slots.
+pub(crate) fn gather(chunks: &[Arc<Chunk>], slots: &[u32], fields: &[Field], schema: &SchemaRef) -> RecordBatch {
     if slots.is_empty() {
         return RecordBatch::new_empty(schema.clone());
     }
-    let arrays = columns.iter().enumerate().map(|(i, column)| array(chunks, slots, i, column.data_type)).collect();
+    let arrays = fields.iter().map(|field| array(chunks, slots, *field)).collect();
     // Types are the schema's, lengths the slots', and a null was admitted only where the
     // schema has nulls.
     RecordBatch::try_new(schema.clone(), arrays).expect("columns fit the schema that their chunks were made for")
 }
 
-/// Calls `read` with each slot's column and the place in it.
+/// Calls `read` with each slot's chunk and the place in it.
 fn each<'a, T>(
     chunks: &'a [Arc<Chunk>],
     slots: &'a [u32],
-    column: usize,
-    read: impl Fn(&'a Column, usize) -> T,
+    read: impl Fn(&'a Chunk, usize) -> T,
 ) -> impl Iterator<Item = T> {
     slots.iter().map(move |slot| {
         let (chunk, at) = place(*slot);
-        read(&chunks[chunk].columns[column], at)
+        read(&chunks[chunk], at)
     })
 }
 
-fn array(chunks: &[Arc<Chunk>], slots: &[u32], column: usize, data_type: DataType) -> ArrayRef {
-    if matches!(data_type, DataType::Text | DataType::Json) {
-        let bytes = each(chunks, slots, column, |c, at| as_text(c, at).map_or(0, str::len)).sum();
+fn array(chunks: &[Arc<Chunk>], slots: &[u32], field: Field) -> ArrayRef {
+    if stands_as_text(field.data_type) {
+        let bytes = each(chunks, slots, |c, at| c.text(at, field).len()).sum();
         let mut builder = StringBuilder::with_capacity(slots.len(), bytes);
-        for text in each(chunks, slots, column, as_text) {
+        for text in each(chunks, slots, |c, at| (!c.is_null(at, field)).then(|| c.text(at, field))) {
             builder.append_option(text);
         }
-        return Arc::new(builder.finish());
+        return from_texts(field.data_type, &builder.finish());
     }
-    let has_null = each(chunks, slots, column, |c, at| !c.valid.get(at)).any(|null| null);
-    let nulls = has_null.then(|| each(chunks, slots, column, |c, at| c.valid.get(at)).collect::<Vec<bool>>());
-    let nulls = nulls.map(NullBuffer::from);
-    // The `_` arms are never met: a chunk's columns are made for the declared types.
-    let i64s = || each(chunks, slots, column, |c, at| if let Values::I64(v) = &c.values { v[at] } else { 0 });
-    match data_type {
-        DataType::BigInt => Arc::new(Int64Array::new(i64s().collect(), nulls)),
-        DataType::Timestamp => Arc::new(TimestampMillisecondArray::new(i64s().collect(), nulls)),
-        DataType::Int => {
-            let read = |c: &Column, at: usize| if let Values::I32(v) = &c.values { v[at] } else { 0 };
-            Arc::new(Int32Array::new(each(chunks, slots, column, read).collect(), nulls))
-        }
-        DataType::Double => {
-            let read = |c: &Column, at: usize| if let Values::F64(v) = &c.values { v[at] } else { 0.0 };
-            Arc::new(Float64Array::new(each(chunks, slots, column, read).collect(), nulls))
-        }
-        // `Source::of` admits no cells of the other types.
+    let valid = || each(chunks, slots, |c, at| !c.is_null(at, field));
+    let nulls = valid().any(|valid| !valid).then(|| NullBuffer::from(valid().collect::<Vec<bool>>()));
+    let words = each(chunks, slots, |c, at| c.word(at, field));
+    match field.data_type {
+        DataType::BigInt => Arc::new(Int64Array::new(words.map(|word| word as i64).collect(), nulls)),
+        DataType::Timestamp => Arc::new(TimestampMillisecondArray::new(words.map(|word| word as i64).collect(), nulls)),
+        DataType::Int => Arc::new(Int32Array::new(words.map(|word| word as i32).collect(), nulls)),
+        DataType::Double => Arc::new(Float64Array::new(words.map(f64::from_bits).collect(), nulls)),
+        DataType::Date => Arc::new(Date32Array::new(words.map(|word| word as i32).collect(), nulls)),
+        // The others stand as texts.
         _ => {
-            let read = |c: &Column, at: usize| matches!(&c.values, Values::Bool(v) if v.get(at));
-            let values: Vec<bool> = each(chunks, slots, column, read).collect();
+            let values: Vec<bool> = words.map(|word| word != 0).collect();
             Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
         }
-    }
-}
-
-fn as_text(column: &Column, at: usize) -> Option<&str> {
-    match &column.values {
-        Values::Text(texts) if column.valid.get(at) => Some(texts.get(at)),
-        _ => None,
     }
 }

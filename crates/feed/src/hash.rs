@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::RandomState;
 
 use crate::{
-    chunk::{Chunk, Values},
+    as_text::stands_as_text,
+    chunk::{Chunk, Field},
     source::{Cells, Source},
 };
 
@@ -40,11 +41,8 @@ impl KeyHasher {
         hashes.resize(rows, 0);
         for key in keys {
             match &key.cells {
-                Cells::I64(cells) => self.fold(key, hashes, |hash, row| self.word(hash, cells[row] as u64)),
-                Cells::I32(cells) => self.fold(key, hashes, |hash, row| self.word(hash, cells[row] as u64)),
-                Cells::F64(cells) => self.fold(key, hashes, |hash, row| self.word(hash, cells[row].to_bits())),
-                Cells::Bool(cells) => self.fold(key, hashes, |hash, row| self.word(hash, cells.value(row).into())),
                 Cells::Text(cells) => self.fold(key, hashes, |hash, row| self.text(hash, cells.value(row))),
+                cells => self.fold(key, hashes, |hash, row| self.word(hash, cells.word(row))),
             }
         }
     }
@@ -57,18 +55,11 @@ impl KeyHasher {
     }
 
     /// The hash of the key in a slot of a chunk.
-    pub(crate) fn slot(&self, chunk: &Chunk, key_len: usize, at: usize) -> u64 {
-        chunk.columns[..key_len].iter().fold(0, |hash, column| {
-            if !column.valid.get(at) {
-                return self.word(hash, NULL);
-            }
-            match &column.values {
-                Values::I64(values) => self.word(hash, values[at] as u64),
-                Values::I32(values) => self.word(hash, values[at] as u64),
-                Values::F64(values) => self.word(hash, values[at].to_bits()),
-                Values::Bool(values) => self.word(hash, values.get(at).into()),
-                Values::Text(texts) => self.text(hash, texts.get(at)),
-            }
+    pub(crate) fn slot(&self, chunk: &Chunk, key: &[Field], at: usize) -> u64 {
+        key.iter().fold(0, |hash, field| match field.data_type {
+            _ if chunk.is_null(at, *field) => self.word(hash, NULL),
+            other if stands_as_text(other) => self.text(hash, chunk.text(at, *field)),
+            _ => self.word(hash, chunk.word(at, *field)),
         })
     }
 }

@@ -2,7 +2,7 @@
 //! operation, [`Feed::changes_since`].
 //!
 //! ```text
-//!  key ──► index ──► slot ──► chunk of 256 rows, a typed column each (shared with snapshots)
+//!  key ──► index ──► slot ──► chunk of 256 rows (shared with snapshots)
 //!                       └───► meta: last change, row time, links
 //!
 //!  live rows   oldest change ◄─► … ◄─► newest      a delta walks both lists
@@ -20,7 +20,8 @@
 //! - [`Changes`], [`Delta`], [`Snapshot`] (`read`): what readers get, immutable and shared
 //! - `changes`: `changes_since` and the memo of what was read at the present offset
 //! - `table`: slots, chunks, the index from key to slot
-//! - `chunk`, `text`: 256 rows in typed columns; their texts
+//! - `chunk`, `text`: 256 rows; their texts
+//! - `as_text`: types whose values stand in a feed as texts
 //! - `source`: the columns of a record batch, checked and typed
 //! - `hash`: hashes of keys, from record batches and from chunks alike
 //! - `order`: lists through the slots
@@ -34,6 +35,7 @@
 //! [`Feed::checkpoint`] and [`Feed::restore`].
 
 mod age;
+mod as_text;
 mod block;
 mod changes;
 mod chunk;

@@ -8,10 +8,10 @@ use std::{
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
-use model::{Column, Offset};
+use model::Offset;
 
 use crate::{
-    chunk::{Chunk, SLOTS},
+    chunk::{Chunk, Field, SLOTS},
     gather::{MAX_TEXT, gather, text_bytes},
 };
 
@@ -103,7 +103,7 @@ pub struct Snapshot {
     /// The cursor behind it.
     pub offset: Offset,
     schema: SchemaRef,
-    columns: Box<[Column]>,
+    fields: Box<[Field]>,
     chunks: Vec<Arc<Chunk>>,
     len: usize,
     encoded: Encoded,
@@ -113,11 +113,11 @@ impl Snapshot {
     pub(crate) fn new(
         offset: Offset,
         schema: SchemaRef,
-        columns: Box<[Column]>,
+        fields: Box<[Field]>,
         chunks: Vec<Arc<Chunk>>,
         len: usize,
     ) -> Self {
-        Self { offset, schema, columns, chunks, len, encoded: Encoded::default() }
+        Self { offset, schema, fields, chunks, len, encoded: Encoded::default() }
     }
 
     /// How many rows it has.
@@ -141,16 +141,16 @@ impl Snapshot {
                 let first = (next / SLOTS * SLOTS) as u32;
                 for at in chunk.live.iter().filter(|at| *at >= next % SLOTS) {
                     let slot = first + at as u32;
-                    text += text_bytes(&self.chunks, slot, self.columns.len());
+                    text += text_bytes(&self.chunks, slot, &self.fields);
                     if text > MAX_TEXT && !slots.is_empty() {
                         next = slot as usize;
-                        return Some(gather(&self.chunks, &slots, &self.columns, &self.schema));
+                        return Some(gather(&self.chunks, &slots, &self.fields, &self.schema));
                     }
                     slots.push(slot);
                 }
                 next = first as usize + SLOTS;
                 if !slots.is_empty() {
-                    return Some(gather(&self.chunks, &slots, &self.columns, &self.schema));
+                    return Some(gather(&self.chunks, &slots, &self.fields, &self.schema));
                 }
             }
             None

@@ -1,14 +1,16 @@
 //! The columns of a record batch, checked against the feed's and typed once a batch, so
 //! that no row pays for a lookup.
 
+use std::borrow::Cow;
+
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
     TimestampMillisecondArray,
 };
 use arrow_buffer::NullBuffer;
 use model::{Column, DataType};
 
-use crate::error::ApplyError;
+use crate::{as_text::to_texts, error::ApplyError};
 
 /// The cells of a column, by type.
 pub(crate) enum Cells<'a> {
@@ -16,7 +18,22 @@ pub(crate) enum Cells<'a> {
     I32(&'a [i32]),
     F64(&'a [f64]),
     Bool(&'a BooleanArray),
-    Text(&'a StringArray),
+    Text(Cow<'a, StringArray>),
+}
+
+impl Cells<'_> {
+    /// A value of fixed width in 64 bits, equal if and only if the values are: a double by
+    /// its bits. 0 for a text.
+    #[inline]
+    pub(crate) fn word(&self, row: usize) -> u64 {
+        match self {
+            Self::I64(cells) => cells[row] as u64,
+            Self::I32(cells) => cells[row] as u64,
+            Self::F64(cells) => cells[row].to_bits(),
+            Self::Bool(cells) => cells.value(row).into(),
+            Self::Text(_) => 0,
+        }
+    }
 }
 
 /// A column of a record batch.
@@ -33,10 +50,13 @@ impl<'a> Source<'a> {
             DataType::BigInt => any.downcast_ref::<Int64Array>().map(|a| Cells::I64(a.values())),
             DataType::Timestamp => any.downcast_ref::<TimestampMillisecondArray>().map(|a| Cells::I64(a.values())),
             DataType::Int => any.downcast_ref::<Int32Array>().map(|a| Cells::I32(a.values())),
+            DataType::Date => any.downcast_ref::<Date32Array>().map(|a| Cells::I32(a.values())),
             DataType::Double => any.downcast_ref::<Float64Array>().map(|a| Cells::F64(a.values())),
             DataType::Boolean => any.downcast_ref().map(Cells::Bool),
-            DataType::Text | DataType::Json => any.downcast_ref().map(Cells::Text),
-            DataType::Decimal { .. } | DataType::Date | DataType::Bytes | DataType::TextList => None,
+            DataType::Text | DataType::Json => any.downcast_ref().map(Cow::Borrowed).map(Cells::Text),
+            DataType::Decimal { .. } | DataType::Bytes | DataType::TextList => {
+                to_texts(column.data_type, array).map(Cow::Owned).map(Cells::Text)
+            }
         };
         let cells = cells.ok_or_else(|| ApplyError::Type {
             column: column.name.clone(),

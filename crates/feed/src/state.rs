@@ -13,11 +13,11 @@
 //!
 //! Links, the index and ages are not kept: they follow from `changed`, `number` and `time`.
 
-use model::{Column as Declared, DataType, FeedSchema, StateBlock};
+use model::{DataType, FeedSchema, StateBlock};
 
 use crate::{
     block::{Damaged, Reader, Writer},
-    chunk::{Bits, Chunk, Column, Values},
+    chunk::{Bits, Chunk, Field},
     error::StateError,
     feed::{Feed, Options},
     order::Chain,
@@ -212,29 +212,39 @@ fn read_head(data: &[u8], schema: &FeedSchema) -> Result<Head, Damaged> {
 
 fn write_chunk(table: &Table, number: usize, key_len: usize) -> Vec<u8> {
     let (chunk, used) = (&table.chunks[number], table.used[number]);
-    let mut out = Writer::default();
+    let metas = || used.iter().map(|at| table.metas.of_chunk(number, at));
+    let slots = |column: usize| if column < key_len { used } else { chunk.live };
+    // A little more than what is written, texts aside: it is written once, and not moved.
+    let fields = table.fields.len();
+    let mut out = Writer(Vec::with_capacity(used.count() * (20 + 8 * fields) + (2 + fields) * size_of::<Bits>()));
     out.bits(used);
     out.bits(chunk.live);
-    let metas = || used.iter().map(|at| table.metas.of_chunk(number, at));
+    if used.is_empty() {
+        return out.0;
+    }
     metas().for_each(|m| out.u64(m.changed));
     metas().for_each(|m| out.u32(m.number));
     metas().for_each(|m| out.i64(m.time));
-    for (i, column) in chunk.columns.iter().enumerate() {
-        write_column(&mut out, column, if i < key_len { used } else { chunk.live });
+    for (column, field) in table.fields.iter().enumerate() {
+        write_column(&mut out, chunk, *field, slots(column));
     }
     out.0
 }
 
-fn write_column(out: &mut Writer, column: &Column, slots: Bits) {
-    out.bits(column.valid);
-    match &column.values {
-        Values::I64(values) => slots.iter().for_each(|at| out.i64(values[at])),
-        Values::I32(values) => slots.iter().for_each(|at| out.u32(values[at] as u32)),
-        Values::F64(values) => slots.iter().for_each(|at| out.u64(values[at].to_bits())),
-        Values::Bool(values) => out.bits(*values),
-        Values::Text(texts) => {
-            slots.iter().for_each(|at| out.u32(texts.len_of(at) as u32));
-            slots.iter().for_each(|at| out.0.extend_from_slice(texts.get(at).as_bytes()));
+fn write_column(out: &mut Writer, chunk: &Chunk, field: Field, slots: Bits) {
+    out.bits(chunk.valid(field, slots));
+    let word = |at| chunk.word(at, field);
+    match field.data_type {
+        DataType::BigInt | DataType::Timestamp | DataType::Double => slots.iter().for_each(|at| out.u64(word(at))),
+        DataType::Int | DataType::Date => slots.iter().for_each(|at| out.u32(word(at) as u32)),
+        DataType::Boolean => {
+            let mut values = Bits::default();
+            slots.iter().for_each(|at| values.set(at, word(at) != 0));
+            out.bits(values);
+        }
+        DataType::Text | DataType::Json | DataType::Decimal { .. } | DataType::Bytes | DataType::TextList => {
+            slots.iter().for_each(|at| out.u32(chunk.text(at, field).len() as u32));
+            slots.iter().for_each(|at| out.0.extend_from_slice(chunk.text(at, field).as_bytes()));
         }
     }
 }
@@ -249,8 +259,7 @@ fn read_chunk(feed: &mut Feed, data: &[u8], head: &Head) -> Result<(), Damaged> 
         feed.table.push_chunk(Chunk::vacant(), used);
         return input.end();
     }
-    let columns = &feed.schema.schema.columns;
-    let mut chunk = Chunk::new(columns);
+    let mut chunk = Chunk::new(&feed.table.fields);
     chunk.live = live;
     let number = feed.table.chunks.len();
     let mut metas = vec![(0, 0, 0); used.count()];
@@ -266,8 +275,9 @@ fn read_chunk(feed: &mut Feed, data: &[u8], head: &Head) -> Result<(), Damaged> 
     for meta in &mut metas {
         meta.2 = input.i64()?;
     }
-    for (i, (column, declared)) in chunk.columns.iter_mut().zip(columns).enumerate() {
-        read_column(&mut input, column, declared, if i < feed.schema.key_len { used } else { live })?;
+    for (i, (field, declared)) in feed.table.fields.iter().zip(&feed.schema.schema.columns).enumerate() {
+        let slots = if i < feed.schema.key_len { used } else { live };
+        read_column(&mut input, &mut chunk, *field, declared.nullable, slots)?;
     }
     input.end()?;
     feed.table.push_chunk(chunk, used);
@@ -278,33 +288,38 @@ fn read_chunk(feed: &mut Feed, data: &[u8], head: &Head) -> Result<(), Damaged> 
     Ok(())
 }
 
-fn read_column(input: &mut Reader<'_>, column: &mut Column, declared: &Declared, slots: Bits) -> Result<(), Damaged> {
-    column.valid = input.bits()?;
-    if !column.valid.is_within(&slots) || !declared.nullable && !slots.is_within(&column.valid) {
+fn read_column(
+    input: &mut Reader<'_>,
+    chunk: &mut Chunk,
+    field: Field,
+    nullable: bool,
+    slots: Bits,
+) -> Result<(), Damaged> {
+    let valid = input.bits()?;
+    if !valid.is_within(&slots) || !nullable && !slots.is_within(&valid) {
         return Err(Damaged("a value is missing, or one too many"));
     }
-    match &mut column.values {
-        Values::I64(values) => {
+    slots.without(&valid).iter().for_each(|at| chunk.set_null(at, field, true));
+    match field.data_type {
+        DataType::BigInt | DataType::Timestamp | DataType::Double => {
             for at in slots.iter() {
-                values[at] = input.i64()?;
+                chunk.set_word(at, field, input.u64()?);
             }
         }
-        Values::I32(values) => {
+        DataType::Int | DataType::Date => {
             for at in slots.iter() {
-                values[at] = input.u32()? as i32;
+                chunk.set_word(at, field, input.u32()? as i32 as u64);
             }
         }
-        Values::F64(values) => {
-            for at in slots.iter() {
-                values[at] = f64::from_bits(input.u64()?);
-            }
+        DataType::Boolean => {
+            let values = input.bits()?;
+            slots.iter().for_each(|at| chunk.set_word(at, field, values.get(at).into()));
         }
-        Values::Bool(values) => *values = input.bits()?,
-        Values::Text(texts) => {
+        DataType::Text | DataType::Json | DataType::Decimal { .. } | DataType::Bytes | DataType::TextList => {
             let lens = slots.iter().map(|_| input.u32()).collect::<Result<Vec<_>, _>>()?;
             for (at, len) in slots.iter().zip(lens) {
                 let text = std::str::from_utf8(input.bytes(len as usize)?);
-                texts.set(at, text.map_err(|_| Damaged("a text is not UTF-8"))?);
+                chunk.set_text(at, field, text.map_err(|_| Damaged("a text is not UTF-8"))?);
             }
         }
     }

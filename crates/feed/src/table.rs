@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use model::Column;
 
 use crate::{
-    chunk::{Bits, Chunk, SLOTS},
+    chunk::{Bits, Chunk, Field, SLOTS},
     hash::KeyHasher,
     order::Metas,
     source::Source,
@@ -26,7 +26,7 @@ pub(crate) fn place(slot: u32) -> (usize, usize) {
 
 /// Rows and tombstones by slot and by key. A slot is *used* while it holds either.
 pub(crate) struct Table {
-    pub columns: Box<[Column]>,
+    pub fields: Box<[Field]>,
     key_len: usize,
     pub chunks: Vec<Arc<Chunk>>,
     pub metas: Metas,
@@ -49,7 +49,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(columns: &[Column], key_len: usize) -> Self {
         Self {
-            columns: columns.into(),
+            fields: Field::all(columns),
             key_len,
             chunks: Vec::new(),
             metas: Metas::default(),
@@ -68,6 +68,11 @@ impl Table {
         self.index.len()
     }
 
+    #[inline]
+    fn key(&self) -> &[Field] {
+        &self.fields[..self.key_len]
+    }
+
     pub(crate) fn is_live(&self, slot: u32) -> bool {
         let (chunk, at) = place(slot);
         self.chunks[chunk].live.get(at)
@@ -83,8 +88,8 @@ impl Table {
     pub(crate) fn find(&self, hash: u64, keys: &[Source<'_>], row: usize) -> Option<u32> {
         let equals = |slot: &u32| {
             let (chunk, at) = place(*slot);
-            let columns = &self.chunks[chunk].columns;
-            keys[..self.key_len].iter().zip(columns).all(|(key, column)| column.equals(at, key, row))
+            let chunk = &self.chunks[chunk];
+            keys.iter().zip(self.key()).all(|(key, field)| chunk.equals(at, *field, key, row))
         };
         self.index.find(hash, equals).copied()
     }
@@ -103,25 +108,22 @@ impl Table {
                 false
             });
         }
-        let mut seen = 0;
-        for column in 0..self.columns.len() {
-            for slot in &slots {
-                let (chunk, at) = place(*slot);
-                seen ^= self.chunks[chunk].columns[column].glance(at);
-            }
-        }
+        let glance = |slot: &u32| {
+            let (chunk, at) = place(*slot);
+            self.chunks[chunk].glance(at)
+        };
+        std::hint::black_box(slots.iter().fold(0, |seen, slot| seen ^ glance(slot)));
         self.metas.approach(&slots);
-        std::hint::black_box(seen);
     }
 
     /// Takes a free slot for a live row with a new key.
     pub(crate) fn insert(&mut self, hash: u64, sources: &[Source<'_>], row: usize) -> u32 {
         let slot = self.take_slot();
         let (chunk, at) = place(slot);
-        let chunk = self.chunk_mut(chunk);
+        let (chunk, fields) = self.chunk_mut(chunk);
         chunk.live.set(at, true);
-        for (column, source) in chunk.columns.iter_mut().zip(sources) {
-            column.set(at, source, row);
+        for (field, source) in fields.iter().zip(sources) {
+            chunk.set(at, *field, source, row);
         }
         self.enter(hash, slot);
         slot
@@ -131,34 +133,34 @@ impl Table {
     #[inline]
     pub(crate) fn equals(&self, slot: u32, sources: &[Source<'_>], row: usize) -> bool {
         let (chunk, at) = place(slot);
-        let columns = &self.chunks[chunk].columns[self.key_len..];
-        columns.iter().zip(&sources[self.key_len..]).all(|(column, source)| column.equals(at, source, row))
+        let (chunk, fields) = (&self.chunks[chunk], &self.fields[self.key_len..]);
+        fields.iter().zip(&sources[self.key_len..]).all(|(field, source)| chunk.equals(at, *field, source, row))
     }
 
     /// Replaces the row of a key that has a slot, or puts one over its tombstone.
     pub(crate) fn replace(&mut self, slot: u32, sources: &[Source<'_>], row: usize) {
         let (key_len, (chunk, at)) = (self.key_len, place(slot));
-        let chunk = self.chunk_mut(chunk);
+        let (chunk, fields) = self.chunk_mut(chunk);
         chunk.live.set(at, true);
-        for (column, source) in chunk.columns[key_len..].iter_mut().zip(&sources[key_len..]) {
-            column.set(at, source, row);
+        for (field, source) in fields[key_len..].iter().zip(&sources[key_len..]) {
+            chunk.set(at, *field, source, row);
         }
     }
 
     /// Makes a tombstone of a live row: only its key is left.
     pub(crate) fn bury(&mut self, slot: u32) {
         let (key_len, (chunk, at)) = (self.key_len, place(slot));
-        let chunk = self.chunk_mut(chunk);
+        let (chunk, fields) = self.chunk_mut(chunk);
         chunk.live.set(at, false);
-        for column in &mut chunk.columns[key_len..] {
-            column.clear(at);
+        for field in &fields[key_len..] {
+            chunk.forget(at, *field);
         }
     }
 
     /// Frees the slot of a tombstone.
     pub(crate) fn release(&mut self, slot: u32) {
         let (chunk, at) = place(slot);
-        let hash = hash_of(&self.hasher, &self.chunks, self.key_len, slot);
+        let hash = hash_of(&self.hasher, &self.chunks, self.key(), slot);
         if let Ok(entry) = self.index.find_entry(hash, |s| *s == slot) {
             entry.remove();
         }
@@ -170,8 +172,9 @@ impl Table {
             self.metas.vacate(chunk);
             return;
         }
-        for column in &mut self.chunk_mut(chunk).columns {
-            column.clear(at);
+        let (chunk, fields) = self.chunk_mut(chunk);
+        for field in fields {
+            chunk.forget(at, *field);
         }
     }
 
@@ -195,13 +198,14 @@ impl Table {
         self.dirty[place(slot).0] = true;
     }
 
-    fn chunk_mut(&mut self, chunk: usize) -> &mut Chunk {
+    /// The chunk to change, and its columns.
+    fn chunk_mut(&mut self, chunk: usize) -> (&mut Chunk, &[Field]) {
         self.dirty[chunk] = true;
         let shared = &mut self.chunks[chunk];
         if Arc::strong_count(shared) > 1 {
             self.copied += 1;
         }
-        Arc::make_mut(shared)
+        (Arc::make_mut(shared), &self.fields)
     }
 
     fn take_slot(&mut self) -> u32 {
@@ -213,7 +217,7 @@ impl Table {
             }
         };
         if self.used[chunk].is_empty() {
-            self.chunks[chunk] = Arc::new(Chunk::new(&self.columns));
+            self.chunks[chunk] = Arc::new(Chunk::new(&self.fields));
             self.metas.fill(chunk);
         }
         self.used[chunk].set(at, true);
@@ -234,8 +238,8 @@ impl Table {
     /// Enters a slot that is used already.
     fn enter(&mut self, hash: u64, slot: u32) {
         if self.index.len() < self.index.capacity() {
-            let (hasher, chunks, key_len) = (&self.hasher, &self.chunks, self.key_len);
-            self.index.insert_unique(hash, slot, |slot| hash_of(hasher, chunks, key_len, *slot));
+            let (hasher, chunks, key) = (&self.hasher, &self.chunks, &self.fields[..self.key_len]);
+            self.index.insert_unique(hash, slot, |slot| hash_of(hasher, chunks, key, *slot));
             return;
         }
         // Removed entries take room too. While they are most of it, the same size will do.
@@ -248,7 +252,7 @@ impl Table {
     fn reindex(&mut self, capacity: usize) {
         let mut index = HashTable::with_capacity(capacity);
         self.index_room = index.capacity();
-        let hash = |slot: &u32| hash_of(&self.hasher, &self.chunks, self.key_len, *slot);
+        let hash = |slot: &u32| hash_of(&self.hasher, &self.chunks, self.key(), *slot);
         for slot in used_slots(&self.used) {
             index.insert_unique(hash(&slot), slot, hash);
         }
@@ -260,13 +264,13 @@ impl Table {
         let slots = self.used.iter().map(Bits::count).sum();
         let mut index = HashTable::with_capacity(slots);
         self.index_room = index.capacity();
-        let hash = |slot: &u32| hash_of(&self.hasher, &self.chunks, self.key_len, *slot);
+        let hash = |slot: &u32| hash_of(&self.hasher, &self.chunks, self.key(), *slot);
         for slot in used_slots(&self.used) {
             let (chunk, at) = place(slot);
-            let keys = &self.chunks[chunk].columns[..self.key_len];
+            let chunk = &self.chunks[chunk];
             let equals = |other: &u32| {
-                let (chunk, other) = place(*other);
-                keys.iter().zip(&self.chunks[chunk].columns).all(|(a, b)| a.same(at, b, other))
+                let (other, other_at) = place(*other);
+                self.key().iter().all(|field| chunk.same(at, &self.chunks[other], other_at, *field))
             };
             let hashed = hash(&slot);
             if index.find(hashed, equals).is_some() {
@@ -280,9 +284,9 @@ impl Table {
 }
 
 #[inline]
-fn hash_of(hasher: &KeyHasher, chunks: &[Arc<Chunk>], key_len: usize, slot: u32) -> u64 {
+fn hash_of(hasher: &KeyHasher, chunks: &[Arc<Chunk>], key: &[Field], slot: u32) -> u64 {
     let (chunk, at) = place(slot);
-    hasher.slot(&chunks[chunk], key_len, at)
+    hasher.slot(&chunks[chunk], key, at)
 }
 
 /// All used slots, rising.

@@ -27,13 +27,15 @@ pub enum Reason {
     NullKey,
     /// The feed held as many groups as `max_groups` allows.
     TooManyGroups,
+    /// Its group would remember more than `max_group_state` allows.
+    GroupTooLarge,
     /// The query failed on it: overflow, division by zero, a failed cast.
     QueryFailed,
 }
 
 impl Reason {
     /// Every reason, in the order the documentation lists them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::WrongType,
         Self::OutOfRange,
@@ -43,6 +45,7 @@ impl Reason {
         Self::Ahead,
         Self::NullKey,
         Self::TooManyGroups,
+        Self::GroupTooLarge,
         Self::QueryFailed,
     ];
 
@@ -58,6 +61,7 @@ impl Reason {
             Self::Ahead => "ahead",
             Self::NullKey => "null_key",
             Self::TooManyGroups => "too_many_groups",
+            Self::GroupTooLarge => "group_too_large",
             Self::QueryFailed => "query_failed",
         }
     }

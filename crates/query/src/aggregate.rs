@@ -2,6 +2,8 @@
 //!
 //! An accumulator consumes what it emits, so it cannot be the home of state. A tick
 //! makes fresh ones, merges stored states into them, and takes the new states out.
+//!
+//! An aggregate whose state grows is none of that: see [`crate::grow`].
 
 use std::sync::Arc;
 
@@ -11,12 +13,13 @@ use datafusion::{
         compute::cast,
         datatypes::DataType,
     },
-    common::Result,
+    common::{Result, internal_err},
     logical_expr::{EmitTo, GroupsAccumulator},
     physical_expr::{GroupsAccumulatorAdapter, aggregate::AggregateFunctionExpr},
 };
 
 use crate::{
+    grow::Growth,
     stage::Scalar,
     wide_sum::{self, WideSum},
 };
@@ -30,6 +33,8 @@ enum Method {
     Each(Arc<AggregateFunctionExpr>),
     /// A sum of integers.
     WideSum { unsigned: bool },
+    /// By states that live with the groups.
+    Growing(Growth),
 }
 
 /// One aggregate of a query.
@@ -38,10 +43,10 @@ pub(crate) struct Aggregate {
     method: Method,
     pub(crate) args: Vec<Scalar>,
     pub(crate) filter: Option<Scalar>,
-    /// The types of its state.
+    /// The types of its state; none if it grows.
     pub(crate) state: Vec<DataType>,
     /// The type of its value.
-    output: DataType,
+    pub(crate) output: DataType,
 }
 
 impl Aggregate {
@@ -64,6 +69,19 @@ impl Aggregate {
         Ok(Self { method, args, filter, state, output })
     }
 
+    /// An aggregate whose state grows.
+    pub(crate) fn growing(growth: Growth, args: Vec<Scalar>, filter: Option<Scalar>, output: DataType) -> Self {
+        Self { method: Method::Growing(growth), args, filter, state: Vec::new(), output }
+    }
+
+    /// How its state grows, if it does.
+    pub(crate) fn growth(&self) -> Option<&Growth> {
+        match &self.method {
+            Method::Growing(growth) => Some(growth),
+            _ => None,
+        }
+    }
+
     fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
         Ok(match &self.method {
             Method::Groups(function) => function.create_groups_accumulator()?,
@@ -72,6 +90,7 @@ impl Aggregate {
                 Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator()))
             }
             Method::WideSum { unsigned } => Box::new(WideSum::new(*unsigned)),
+            Method::Growing(_) => return internal_err!("an aggregate that grows has no state of a tick"),
         })
     }
 

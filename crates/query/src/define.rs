@@ -28,6 +28,8 @@ pub struct FeedDef {
     pub refresh_ms: i64,
     /// How many groups the query may hold.
     pub max_groups: u64,
+    /// How many bytes the aggregates of one group may remember.
+    pub max_group_state: u64,
     /// A group without a window is dropped after so many milliseconds without an event.
     pub idle_ttl_ms: i64,
 }

@@ -1,8 +1,9 @@
 //! Rows that could not go on, as dead letters (INV-6).
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use datafusion::arrow::{
-    array::{Array, AsArray, RecordBatch},
-    datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType},
+    array::{Array, ArrayRef, AsArray, RecordBatch},
+    datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType},
     util::display::array_value_to_string,
 };
 use model::{DeadLetter, RawFormat, Reason, dead_letter::MAX_RAW, schema::is_json};
@@ -36,28 +37,42 @@ fn row_json(batch: &RecordBatch, row: usize) -> String {
         }
         json.push_str(&quoted(field.name()));
         json.push(':');
-        match field.data_type() {
-            DataType::Utf8 if is_json(field) => json.push_str(array.as_string::<i32>().value(row)),
-            DataType::Utf8 => json.push_str(&quoted(array.as_string::<i32>().value(row))),
-            DataType::Int32 => json.push_str(&array.as_primitive::<Int32Type>().value(row).to_string()),
-            DataType::Int64 => {
-                let number = array.as_primitive::<Int64Type>().value(row);
-                let text = number.to_string();
-                json.push_str(&if number.unsigned_abs() > EXACT { quoted(&text) } else { text });
-            }
-            DataType::Float64 => {
-                let number = array.as_primitive::<Float64Type>().value(row);
-                json.push_str(&serde_json::to_string(&number).unwrap_or_else(|_| "null".to_owned()));
-            }
-            DataType::Boolean => json.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
-            DataType::Timestamp(TimeUnit::Millisecond, None) => {
-                json.push_str(&array.as_primitive::<TimestampMillisecondType>().value(row).to_string());
-            }
-            _ => json.push_str(&quoted(&array_value_to_string(array, row).unwrap_or_default())),
-        }
+        json_value(field, array, row, &mut json);
     }
     json.push('}');
     json
+}
+
+/// Appends a value that is not null as JSON.
+pub(crate) fn json_value(field: &Field, array: &ArrayRef, row: usize, json: &mut String) {
+    match field.data_type() {
+        DataType::Utf8 if is_json(field) => json.push_str(array.as_string::<i32>().value(row)),
+        DataType::Utf8 => json.push_str(&quoted(array.as_string::<i32>().value(row))),
+        DataType::Int32 => json.push_str(&array.as_primitive::<Int32Type>().value(row).to_string()),
+        DataType::Int64 => {
+            let number = array.as_primitive::<Int64Type>().value(row);
+            let text = number.to_string();
+            json.push_str(&if number.unsigned_abs() > EXACT { quoted(&text) } else { text });
+        }
+        DataType::Float64 => {
+            let number = array.as_primitive::<Float64Type>().value(row);
+            json.push_str(&serde_json::to_string(&number).unwrap_or_else(|_| "null".to_owned()));
+        }
+        DataType::Boolean => json.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+        DataType::Timestamp(TimeUnit::Millisecond, None) => {
+            json.push_str(&array.as_primitive::<TimestampMillisecondType>().value(row).to_string());
+        }
+        DataType::Binary => json.push_str(&quoted(&STANDARD.encode(array.as_binary::<i32>().value(row)))),
+        DataType::List(_) => json.push_str(&list(&array.as_list::<i32>().value(row))),
+        _ => json.push_str(&quoted(&array_value_to_string(array, row).unwrap_or_default())),
+    }
+}
+
+/// A list of texts.
+fn list(items: &ArrayRef) -> String {
+    let Some(items) = items.as_string_opt::<i32>() else { return "[]".to_owned() };
+    let items: Vec<String> = items.iter().map(|item| item.map_or_else(|| "null".to_owned(), quoted)).collect();
+    format!("[{}]", items.join(","))
 }
 
 fn quoted(text: &str) -> String {
@@ -68,7 +83,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+    use datafusion::arrow::array::{Float64Array, Int64Array, StringArray};
     use model::{Column, Schema};
 
     use super::*;

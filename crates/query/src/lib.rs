@@ -15,10 +15,14 @@
 //! - [`plan`]: SQL to a [`Plan`], or every reason why not
 //!   - `plan/sql`, `plan/expressions`, `plan/window`, `plan/names`: what is refused in the
 //!     text, and where it stands
+//!   - `plan/growth`: aggregates whose state grows
+//!   - `plan/json`: `->`, `->>` and functions of json
 //!   - `plan/session`, `plan/split`: DataFusion, and its plan cut at the aggregate
 //!   - `plan/planner`, `plan/output`: the feed's columns and key, and the rest put together
 //! - `stage`, `aggregate`, `wide_sum`: what a plan is made of, ready to run
-//! - `run`: a [`Query`] ticks: `run/stateless` without groups, `run/grouped` with them
+//! - `run`: a [`Query`] ticks: `run/stateless` without groups, `run/grouped` with
+//!   them, `run/grow` where states grow
+//! - `grow`: aggregates whose state grows with what they have seen
 //! - `state`: where groups live between ticks, and how they are written
 //! - `watermark`: how far a stream's time has come
 //! - `letter`: rows that could not go on
@@ -27,6 +31,7 @@
 
 mod aggregate;
 mod define;
+mod grow;
 mod letter;
 mod plan;
 mod run;

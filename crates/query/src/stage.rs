@@ -50,7 +50,7 @@ pub(crate) struct Chain {
 }
 
 /// The rows that went through a [`Chain`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Passed {
     pub(crate) batch: RecordBatch,
     /// The row of the input that each row came from; none if all went through.

@@ -18,12 +18,6 @@ use crate::{
 /// How many rejections an answer lists.
 const LISTED: usize = 100;
 
-/// How deep a record may be nested.
-const MAX_DEPTH: usize = 64;
-
-/// Rows of a batch.
-const BATCH_ROWS: usize = 8192;
-
 /// How many decoders of a stream are kept for the next requests.
 const IDLE: usize = 8;
 
@@ -82,7 +76,7 @@ impl Ingest {
     /// For the backend's streams.
     pub fn new(backend: Arc<dyn Backend>, rates: Arc<Rates>, max_record: usize) -> Self {
         let idle = backend.streams().iter().map(|_| Mutex::default()).collect();
-        let limits = DecodeLimits { max_record, max_depth: MAX_DEPTH, batch_rows: BATCH_ROWS };
+        let limits = DecodeLimits { max_record, ..DecodeLimits::default() };
         Self { backend, limits, rates, idle }
     }
 

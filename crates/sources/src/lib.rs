@@ -2,11 +2,11 @@
 //!
 //! # Layout
 //!
-//! - [`decode`]: bytes of JSON, NDJSON and CSV to record batches in a stream's schema
+//! - [`decode`]: bytes of JSON, NDJSON, CSV and MessagePack to record batches in a stream's schema
 //! - [`mod@unpack`]: `Content-Encoding`, bounded
 //! - [`row`]: a row of a batch as JSON, for dead letters
 //! - [`replay`]: what a source that can be read again promises
-//! - [`mod@file`]: NDJSON and CSV files, once or followed as they grow
+//! - [`mod@file`]: files of NDJSON, CSV and Parquet, once or followed as they grow
 //! - [`generator`]: seeded random events
 
 pub mod decode;

@@ -11,7 +11,13 @@ pub enum Encoding {
     Identity,
     /// RFC 1952, one member or several.
     Gzip,
+    /// RFC 8878, one frame or several.
+    Zstd,
 }
+
+/// The largest window that a frame of zstd may ask for, as a power of two: 8 MiB, the most
+/// that RFC 9659 lets a sender of `Content-Encoding: zstd` use.
+const WINDOW_LOG: u32 = 23;
 
 /// Why bytes cannot be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +29,7 @@ pub enum UnpackError {
         limit: usize,
     },
     /// They are not of the encoding, or cut off.
-    #[error("the body is not valid gzip: {0}")]
+    #[error("the body is not valid {0}")]
     Malformed(String),
 }
 
@@ -34,15 +40,34 @@ pub fn unpack(encoding: Encoding, bytes: &[u8], max_unpacked: usize) -> Result<C
     match encoding {
         Encoding::Identity if bytes.len() > max_unpacked => Err(too_large),
         Encoding::Identity => Ok(Cow::Borrowed(bytes)),
-        Encoding::Gzip => {
-            let mut unpacked = Vec::with_capacity(bytes.len().saturating_mul(4).min(max_unpacked));
-            MultiGzDecoder::new(bytes)
-                .take((max_unpacked as u64).saturating_add(1))
-                .read_to_end(&mut unpacked)
-                .map_err(|e| UnpackError::Malformed(e.to_string()))?;
-            if unpacked.len() > max_unpacked { Err(too_large) } else { Ok(Cow::Owned(unpacked)) }
+        Encoding::Gzip => read_up_to(MultiGzDecoder::new(bytes), bytes, max_unpacked, "gzip"),
+        Encoding::Zstd => {
+            let failed = |e: std::io::Error| UnpackError::Malformed(format!("zstd: {e}"));
+            if bytes.is_empty() {
+                return Err(UnpackError::Malformed("zstd: nothing is there".to_owned()));
+            }
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(failed)?;
+            decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
+            read_up_to(decoder, bytes, max_unpacked, "zstd")
         }
     }
+}
+
+fn read_up_to<'a>(
+    decoder: impl Read,
+    packed: &[u8],
+    max_unpacked: usize,
+    encoding: &str,
+) -> Result<Cow<'a, [u8]>, UnpackError> {
+    let mut unpacked = Vec::with_capacity(packed.len().saturating_mul(4).min(max_unpacked));
+    decoder
+        .take((max_unpacked as u64).saturating_add(1))
+        .read_to_end(&mut unpacked)
+        .map_err(|e| UnpackError::Malformed(format!("{encoding}: {e}")))?;
+    if unpacked.len() > max_unpacked {
+        return Err(UnpackError::TooLarge { limit: max_unpacked });
+    }
+    Ok(Cow::Owned(unpacked))
 }
 
 #[cfg(test)]
@@ -65,6 +90,33 @@ mod tests {
         packed.extend(gzip(b"two"));
         assert_eq!(unpack(Encoding::Gzip, &packed, 7).as_deref(), Ok(&b"one two"[..]));
         assert_eq!(unpack(Encoding::Identity, b"one", 3).as_deref(), Ok(&b"one"[..]));
+    }
+
+    #[test]
+    fn zstd_is_unpacked_frame_by_frame_within_limit_and_window() {
+        let frame = |bytes: &[u8]| zstd::stream::encode_all(bytes, 3).expect("packs");
+        let packed = [frame(b"one "), frame(b"two")].concat();
+        assert_eq!(unpack(Encoding::Zstd, &packed, 7).as_deref(), Ok(&b"one two"[..]));
+        assert_eq!(unpack(Encoding::Zstd, &packed, 6), Err(UnpackError::TooLarge { limit: 6 }));
+        let bomb = frame(&vec![0; 20 << 20]);
+        assert!(bomb.len() < 64 << 10, "the bomb is no bomb");
+        assert_eq!(unpack(Encoding::Zstd, &bomb, 1 << 20), Err(UnpackError::TooLarge { limit: 1 << 20 }));
+        for bytes in [&b"no zstd"[..], &packed[..packed.len() - 2], &packed[1..], b""] {
+            let result = unpack(Encoding::Zstd, bytes, 1000);
+            assert!(matches!(result, Err(UnpackError::Malformed(_))), "{bytes:?} gave {result:?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_with_a_window_beyond_8_mib_is_refused() {
+        for (log, fits) in [(23, true), (24, false)] {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
+            encoder.window_log(log).expect("a window");
+            encoder.write_all(b"small").expect("packs");
+            encoder.flush().expect("flushes, so that the frame says its window");
+            let packed = encoder.finish().expect("packs");
+            assert_eq!(unpack(Encoding::Zstd, &packed, 100).is_ok(), fits, "2^{log}");
+        }
     }
 
     #[test]

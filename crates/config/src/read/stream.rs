@@ -1,6 +1,9 @@
 //! Streams: source, columns and time.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use model::{DataType, TypeError};
 
@@ -233,22 +236,46 @@ fn file(reader: &mut Reader<'_>, fields: &Fields<'_>, stream: &Fields<'_>) -> Op
     let path = reader.text(fields, "path");
     let follow = reader.flag(fields, "follow");
     let said = stream.get("format").map(|_| reader.word(stream, "format"));
-    let path = PathBuf::from(path?);
-    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    let format = match (said, ending.as_deref()) {
+    let path = path?;
+    let spot = fields.get("path").map_or(fields.spot, |node| node.spot);
+    let is_pattern = path.contains(['*', '?', '[']);
+    if is_pattern && let Err(error) = glob::Pattern::new(&path) {
+        let message = format!("`path`: `{}` is no pattern: {}", clip(&path), error.msg);
+        let hint = "`*` is any text, `?` any letter, `[ab]` one of these, `**` any folders".to_owned();
+        reader.problem(spot, message, hint);
+    }
+    let name = path.to_ascii_lowercase();
+    let packed = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst"));
+    let unpacked = Path::new(packed.unwrap_or(&name));
+    let format = match (said, unpacked.extension().and_then(|e| e.to_str())) {
         (Some(said), _) => said?,
         (None, Some("csv")) => "csv",
         (None, Some("ndjson" | "jsonl")) => "ndjson",
+        (None, Some("parquet")) => "parquet",
         (None, _) => {
-            let spot = fields.get("path").map_or(fields.spot, |node| node.spot);
             reader.problem(
                 spot,
-                format!("`path`: the ending of `{}` does not tell its format", clip(&path.to_string_lossy())),
-                "write `format: ndjson` or `format: csv` beside `source:`".to_owned(),
+                format!("`path`: the ending of `{}` does not tell its format", clip(&path)),
+                "write `format: ndjson`, `format: csv` or `format: parquet` beside `source:`".to_owned(),
             );
             return None;
         }
     };
-    let format = if format == "csv" { FileFormat::Csv } else { FileFormat::Ndjson };
-    Some(FileSource { path, format, follow })
+    let format = match format {
+        "csv" => FileFormat::Csv,
+        "parquet" => FileFormat::Parquet,
+        _ => FileFormat::Ndjson,
+    };
+    if format == FileFormat::Parquet {
+        if packed.is_some() {
+            let hint = "Parquet packs its own pages; write `compression: zstd` where the file is made".to_owned();
+            reader.problem(spot, "`path`: a Parquet file is not read packed", hint);
+        }
+        if follow && !is_pattern {
+            let spot = fields.get("follow").map_or(fields.spot, |node| node.spot);
+            let hint = "follow a pattern, whose files come one by one: `path: events/*.parquet`".to_owned();
+            reader.problem(spot, "`follow`: a Parquet file does not grow", hint);
+        }
+    }
+    Some(FileSource { path: PathBuf::from(path), format, follow })
 }

@@ -195,7 +195,7 @@ t.yaml:5:17: `event_time`: expected a map, found `ts`
         r"
 t.yaml:2:6: feed `f`: expected a map, found a text
   write the query under `sql:`
-t.yaml:3:4: feed `g`: expected a map of `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `idle_ttl`, found nothing
+t.yaml:3:4: feed `g`: expected a map of `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `max_group_state`, `idle_ttl`, found nothing
 t.yaml:4:13: `sql`: expected SQL, found a list
 t.yaml:4:23: `key`: expected a list, found a map
 t.yaml:4:44: `delete_when`: expected SQL, found nothing

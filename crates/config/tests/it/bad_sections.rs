@@ -26,10 +26,10 @@ t.yaml:5:30: unknown key `path` in the source
 t.yaml:5:49: `format` belongs to streams of files
   an http stream takes it from each request's Content-Type; a generator has none
 t.yaml:6:36: `path`: the ending of `a.json` does not tell its format
-  write `format: ndjson` or `format: csv` beside `source:`
+  write `format: ndjson`, `format: csv` or `format: parquet` beside `source:`
 t.yaml:7:43: unknown key `format` in the source
   `format:` stands in the stream, beside `source:`
-t.yaml:7:66: `format`: expected one of `ndjson`, `csv`, found `xml`
+t.yaml:7:66: `format`: expected one of `ndjson`, `csv`, `parquet`, found `xml`
 t.yaml:8:16: `source`: expected a map, found a list
   write `source: { type: http }`
 ",
@@ -294,6 +294,28 @@ t.yaml:1:24: `max_unpacked_body` (64MiB) is more than `max_pending` (1MiB)
         r"
 t.yaml:1:23: `max_record` (100MiB) is more than `max_unpacked_body` (32MiB)
   a record comes in a body
+",
+    );
+}
+
+#[test]
+fn files() {
+    check(
+        r#"streams:
+  a: { source: { type: file, path: a.parquet, follow: true }, schema: { a: text } }
+  b: { source: { type: file, path: b.parquet.gz }, schema: { a: text } }
+  c: { source: { type: file, path: "c/[.csv" }, schema: { a: text } }
+  d: { source: { type: file, path: d.log.gz }, schema: { a: text } }
+"#,
+        r"
+t.yaml:2:55: `follow`: a Parquet file does not grow
+  follow a pattern, whose files come one by one: `path: events/*.parquet`
+t.yaml:3:36: `path`: a Parquet file is not read packed
+  Parquet packs its own pages; write `compression: zstd` where the file is made
+t.yaml:4:36: `path`: `c/[.csv` is no pattern: invalid range pattern
+  `*` is any text, `?` any letter, `[ab]` one of these, `**` any folders
+t.yaml:5:36: `path`: the ending of `d.log.gz` does not tell its format
+  write `format: ndjson`, `format: csv` or `format: parquet` beside `source:`
 ",
     );
 }

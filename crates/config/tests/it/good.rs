@@ -57,6 +57,7 @@ feeds:
     emit: final
     keep: 15m
     max_groups: 10
+    max_group_state: 64KiB
     idle_ttl: 1h
   slow: { sql: SELECT 1, refresh: 1s, key: [a, b] }
 dashboards:
@@ -110,7 +111,10 @@ fn everything_at_once() {
     assert_eq!(latest.key_place.as_ref().map(|p| (p.line, p.column)), Some((40, 10)));
     assert_eq!(latest.delete_when.as_ref().unwrap().text, "value IS NULL");
     assert_eq!((latest.emit, latest.keep_rows, latest.keep), (Emit::Changes, Some(5), 3600 * SECOND));
-    assert_eq!((closed.emit, closed.keep, closed.max_groups), (Emit::Final, 900 * SECOND, 10));
+    assert_eq!(
+        (closed.emit, closed.keep, closed.max_groups, closed.max_group_state),
+        (Emit::Final, 900 * SECOND, 10, 65_536)
+    );
     assert_eq!((slow.refresh, slow.idle_ttl, slow.keep_rows), (SECOND, 86_400 * SECOND, None));
 
     let dashboard = &config.dashboards[0];
@@ -121,7 +125,7 @@ fn everything_at_once() {
     let named: Vec<(&str, &str, u32)> = load.named.iter().map(|n| (n.key, n.column.as_str(), n.place.column)).collect();
     assert_eq!(named, [("x", "window_start", 53), ("y", "a", 71), ("y", "b", 74), ("series", "metric", 86)]);
     assert_eq!((latest.title.as_str(), latest.span, &latest.columns[..]), ("latest", 6, &["metric".to_owned()][..]));
-    assert_eq!((latest.place.line, latest.place.column), (55, 9));
+    assert_eq!((latest.place.line, latest.place.column), (56, 9));
     let json = serde_json::to_value(dashboard).unwrap();
     assert!(json.get("place").is_none() && json["panels"][0].get("named").is_none(), "{json}");
 }
@@ -143,7 +147,10 @@ fn defaults() {
     let time = stream.event_time.unwrap();
     assert_eq!((time.max_lateness, time.idle_timeout, time.max_ahead), (5 * SECOND, 30 * SECOND, Some(60 * SECOND)));
     let feed = load("feeds: { f: { sql: SELECT 1 } }").unwrap().feeds.remove(0);
-    assert_eq!((feed.max_groups, feed.refresh, feed.key), (1_000_000, Duration::ZERO, None));
+    assert_eq!(
+        (feed.max_groups, feed.max_group_state, feed.refresh, feed.key),
+        (1_000_000, 1 << 20, Duration::ZERO, None)
+    );
 }
 
 #[test]
@@ -241,5 +248,20 @@ fn addresses() {
     ] {
         assert!(load(&format!("listen: {listen}\ninsecure: true\n")).is_ok(), "{listen}");
         assert_eq!(load(&format!("listen: {listen}\n")).is_err(), insecure, "{listen}");
+    }
+}
+
+#[test]
+fn the_format_of_files_is_told_by_their_endings_packed_or_not() {
+    for (path, expected) in [
+        ("a.NDJSON", FileFormat::Ndjson),
+        ("a.jsonl.gz", FileFormat::Ndjson),
+        ("logs/*.csv.zst", FileFormat::Csv),
+        ("logs/**/[ab]?.parquet", FileFormat::Parquet),
+    ] {
+        let text = format!("streams: {{ s: {{ source: {{ type: file, path: '{path}' }}, schema: {{ a: text }} }} }}");
+        let config = load(&text).unwrap();
+        let Source::File(file) = &config.streams[0].source else { panic!("{config:?}") };
+        assert_eq!((file.format, file.path.to_str()), (expected, Some(path)));
     }
 }

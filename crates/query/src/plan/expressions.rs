@@ -42,18 +42,33 @@ const AGGREGATES: [&str; 17] = [
 ];
 const LAST_VALUE: &str = "last_value";
 
-/// Aggregates whose state grows with what they have seen.
+/// The aggregates whose state grows with what they have seen.
 const GROWING: [&str; 10] = [
     "median",
-    "approx_percentile_cont",
-    "approx_percentile_cont_with_weight",
     "percentile_cont",
+    "quantile_cont",
+    "approx_percentile_cont",
     "approx_median",
     "approx_distinct",
+    "mode",
     "array_agg",
     "string_agg",
-    "nth_value",
+    "histogram",
+];
+
+/// Those that take DISTINCT.
+const DISTINCT: [&str; 11] = [
+    "count",
+    "sum",
+    "avg",
+    "mean",
+    "min",
+    "max",
+    "median",
+    "percentile_cont",
     "quantile_cont",
+    "array_agg",
+    "string_agg",
 ];
 
 /// What the clock or chance decides.
@@ -171,18 +186,18 @@ fn check_function(function: &Function, state: &SessionState, problems: &mut Vec<
         problems.push(problem.at(span));
         return false;
     }
-    if AGGREGATES.contains(&name.as_str()) || name == LAST_VALUE {
+    if supported().any(|known| known == name) {
         check_aggregate(function, &name, span, problems);
         return true;
     }
-    if state.aggregate_functions().contains_key(&name) || GROWING.contains(&name.as_str()) {
-        let problem = if GROWING.contains(&name.as_str()) {
-            Problem::new(format!("{name}() is not here yet: what it has to remember grows with every event"))
-                .hint("min, max, avg and stddev take a fixed amount of memory")
-        } else {
-            Problem::new(format!("{name}() is not here yet")).hint(format!("aggregates: {}", aggregate_list()))
+    if state.aggregate_functions().contains_key(&name) {
+        let hint = match name.as_str() {
+            "approx_percentile_cont_with_weight" => {
+                "approx_percentile_cont(value, 0.95) counts each row once".to_owned()
+            }
+            _ => format!("aggregates: {}", supported().collect::<Vec<_>>().join(", ")),
         };
-        problems.push(problem.at(span));
+        problems.push(Problem::new(format!("{name}() is not here yet")).hint(hint).at(span));
         return true;
     }
     match state.scalar_functions().get(&name) {
@@ -195,11 +210,13 @@ fn check_function(function: &Function, state: &SessionState, problems: &mut Vec<
         None if state.window_functions().contains_key(&name) => problems.push(window_function().at(span)),
         None => {
             let mut known: Vec<&str> = state.scalar_functions().keys().map(String::as_str).collect();
-            known.extend(AGGREGATES);
-            known.push(LAST_VALUE);
+            known.extend(supported().map(|name: &str| name));
             let hint = match (name.as_str(), nearest(&name, known.into_iter())) {
                 ("tumble" | "hop" | "session" | "count_window", _) => {
                     "windows stand in FROM: FROM TUMBLE(…)".to_owned()
+                }
+                ("json_get", _) => {
+                    "write column -> 'field', or json_get_str, json_get_int, json_get_float or json_get_bool".to_owned()
                 }
                 (_, Some(near)) => format!("did you mean `{near}`?"),
                 (_, None) => "see the list of functions in the documentation".to_owned(),
@@ -210,27 +227,26 @@ fn check_function(function: &Function, state: &SessionState, problems: &mut Vec<
     false
 }
 
-fn aggregate_list() -> String {
-    let mut all: Vec<&str> = AGGREGATES.to_vec();
-    all.push(LAST_VALUE);
-    all.join(", ")
+/// Every aggregate that feeds can have.
+fn supported() -> impl Iterator<Item = &'static str> {
+    AGGREGATES.into_iter().chain([LAST_VALUE]).chain(GROWING)
 }
 
 fn check_aggregate(function: &Function, name: &str, span: Span, problems: &mut Vec<Problem>) {
     let FunctionArguments::List(list) = &function.args else { return };
-    if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
-        problems.push(
-            Problem::new(format!("{name}(DISTINCT …) is not here yet: it has to remember every value it has seen"))
-                .hint("group by the value in one feed, and count its rows where it is read")
-                .at(span),
-        );
+    let first = list.args.first().map_or_else(|| "x".to_owned(), ToString::to_string);
+    if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) && !DISTINCT.contains(&name) {
+        let hint = match name {
+            "approx_distinct" => format!("it counts each value once by itself: write approx_distinct({first})"),
+            _ => format!("leave DISTINCT out; these take it: {}", DISTINCT.join(", ")),
+        };
+        problems.push(Problem::new(format!("{name}(DISTINCT …) is not here")).hint(hint).at(span));
     }
     let ordered = list.clauses.iter().any(|c| matches!(c, FunctionArgumentClause::OrderBy(_)));
     if (name == "first_value" || name == LAST_VALUE) && !ordered {
-        let arg = list.args.first().map_or_else(|| "x".to_owned(), ToString::to_string);
         problems.push(
             Problem::new(format!("{name}() without an order depends on how events arrive"))
-                .hint(format!("write {name}({arg} ORDER BY time_column)"))
+                .hint(format!("write {name}({first} ORDER BY time_column)"))
                 .at(span),
         );
     }

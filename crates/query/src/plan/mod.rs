@@ -1,6 +1,8 @@
 //! SQL to a [`Plan`], or every reason why not.
 
 mod expressions;
+mod growth;
+mod json;
 mod names;
 mod output;
 mod planner;
@@ -22,6 +24,7 @@ use self::{planner::Planner, sql::Problem};
 use crate::{
     aggregate::Aggregate,
     define::{Emit, FeedDef, Part, QueryError, StreamDef},
+    grow::Growth,
     run::Query,
     stage::{Chain, Scalar},
     state::block::StateError,
@@ -78,6 +81,7 @@ pub(crate) struct Grouped {
     pub(crate) emit: Emit,
     pub(crate) refresh_ms: i64,
     pub(crate) max_groups: u64,
+    pub(crate) max_group_state: usize,
     pub(crate) idle_ttl_ms: i64,
     pub(crate) pre: Chain,
     /// Every GROUP BY column, in order.
@@ -100,6 +104,13 @@ pub(crate) struct Grouped {
     pub(crate) group_schema: SchemaRef,
     /// The feed's key leaves the window out: only the newest window's row is shown.
     pub(crate) newest_only: bool,
+}
+
+impl Grouped {
+    /// The aggregates whose state grows.
+    pub(crate) fn growths(&self) -> impl Iterator<Item = &Growth> {
+        self.aggregates.iter().filter_map(Aggregate::growth)
+    }
 }
 
 /// Planning recurses once for each level of an expression, by some 20 KiB in a debug build,

@@ -13,7 +13,7 @@ use datafusion::{
 };
 use model::{Column, DataType, FeedKind, FeedSchema, Schema, schema::is_json};
 
-use super::{names::suggest, split::physical, sql::Problem};
+use super::{json::makes_json, names::suggest, split::physical, sql::Problem};
 use crate::{
     define::Part,
     stage::{Scalar, project},
@@ -55,7 +55,7 @@ pub(crate) struct Draft {
 }
 
 /// The type that a feed's column has for values of this type, where none is lost.
-fn widened(from: &Arrow, json: bool) -> Option<DataType> {
+pub(super) fn widened(from: &Arrow, json: bool) -> Option<DataType> {
     Some(match from {
         Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View if json => DataType::Json,
         Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View => DataType::Text,
@@ -64,6 +64,15 @@ fn widened(from: &Arrow, json: bool) -> Option<DataType> {
         Arrow::Float16 | Arrow::Float32 | Arrow::Float64 => DataType::Double,
         Arrow::Boolean => DataType::Boolean,
         Arrow::Timestamp(..) => DataType::Timestamp,
+        Arrow::Date32 => DataType::Date,
+        &Arrow::Decimal128(precision, scale) => {
+            let scale = u8::try_from(scale).ok().filter(|scale| *scale <= precision)?;
+            DataType::Decimal { precision, scale }
+        }
+        Arrow::Binary | Arrow::LargeBinary | Arrow::BinaryView => DataType::Bytes,
+        Arrow::List(item) if matches!(item.data_type(), Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View) => {
+            DataType::TextList
+        }
         _ => return None,
     })
 }
@@ -72,9 +81,9 @@ fn widened(from: &Arrow, json: bool) -> Option<DataType> {
 fn instead(from: &Arrow) -> &'static str {
     match from {
         Arrow::Decimal32(..) | Arrow::Decimal64(..) | Arrow::Decimal128(..) | Arrow::Decimal256(..) => {
-            "write cast(… AS double)"
+            "write cast(… AS decimal(38, 6)), or another with at most 38 digits"
         }
-        Arrow::Date32 | Arrow::Date64 => "write cast(… AS timestamp)",
+        Arrow::Date64 => "write cast(… AS date)",
         Arrow::Interval(_) | Arrow::Duration(_) | Arrow::Time32(_) | Arrow::Time64(_) => {
             "write cast(… AS text), or extract a number with date_part('epoch', …)"
         }
@@ -110,12 +119,13 @@ pub(crate) fn draft(schema: &DFSchema, json: &[bool], problems: &mut Vec<Problem
     drafts
 }
 
-/// Which of the stream's columns `exprs` are that are json, only selected.
+/// Which of `exprs` are json: the stream's json columns, only selected, and parts of them.
 pub(crate) fn json_columns(exprs: &[Expr], stream: &DFSchema) -> Vec<bool> {
     exprs
         .iter()
         .map(|expr| match expr {
             Expr::Column(column) => stream.maybe_index_of_column(column).is_some_and(|i| is_json(stream.field(i))),
+            Expr::ScalarFunction(call) => makes_json(call.func.name()),
             _ => false,
         })
         .collect()

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     define::{Emit, FeedDef, Part, QueryError, StreamDef},
+    grow::functions::makes_json,
     stage::{Scalar, checked},
     state::{block::FORMAT, column::Width},
 };
@@ -176,7 +177,16 @@ impl Planner<'_> {
         }
         let composed = split.post.compose(columns(&aggregate.schema))?;
         let from_stream = split.pre.compose(columns(scan))?;
-        let drafts = self.draft(plan.schema(), &self.origins(&composed, aggregate, &from_stream), scan, problems);
+        let drafts = {
+            let mut json = json_columns(&self.origins(&composed, aggregate, &from_stream), scan);
+            for (json, expr) in json.iter_mut().zip(&composed) {
+                *json |= is_json_aggregate(expr, aggregate);
+            }
+            let mut found = Vec::new();
+            let drafts = draft(plan.schema(), &json, &mut found);
+            problems.extend(found.into_iter().map(|p| (p, Part::Sql)));
+            drafts
+        };
         let group_count = aggregate.group_expr.len();
         for (index, group) in aggregate.group_expr.iter().enumerate() {
             let data_type = aggregate.schema.field(index).data_type();
@@ -190,7 +200,14 @@ impl Planner<'_> {
         let Some(key) = self.group_key(&groups, &composed, &drafts, aggregate, parsed, problems) else {
             return Ok(None);
         };
-        let aggregates = aggregates(aggregate)?;
+        let mut lowered = Vec::with_capacity(aggregate.aggr_expr.len());
+        for aggregate in aggregates(aggregate)? {
+            match aggregate {
+                Ok(aggregate) => lowered.push(aggregate),
+                Err(problem) => problems.push((problem, Part::Sql)),
+            }
+        }
+        let aggregates = lowered;
         for (lowered, expr) in aggregates.iter().zip(&aggregate.aggr_expr) {
             if let Some(state) = lowered.state.iter().find(|t| Width::of(t).is_none()) {
                 let problem = Problem::new(format!("{expr}: its state has type {state}, which cannot be kept"))
@@ -244,6 +261,7 @@ impl Planner<'_> {
             emit: if windowed { self.feed.emit } else { Emit::Changes },
             refresh_ms: self.feed.refresh_ms.max(0),
             max_groups: self.feed.max_groups,
+            max_group_state: usize::try_from(self.feed.max_group_state).unwrap_or(usize::MAX),
             idle_ttl_ms: self.feed.idle_ttl_ms.max(1),
             pre: split.pre.lower()?,
             keys: keys.into_iter().map(|e| physical(e, input)).collect::<Result<_, _>>()?,
@@ -273,6 +291,7 @@ impl Planner<'_> {
                     Some(Expr::Column(c)) => {
                         input.maybe_index_of_column(&c).map_or_else(|| expr.clone(), |i| from_stream[i].clone())
                     }
+                    Some(call @ Expr::ScalarFunction(_)) => call,
                     _ => expr.clone(),
                 }
             })
@@ -384,6 +403,17 @@ fn group_columns(aggregate: &LogicalAggregate, windowed: bool) -> Vec<GroupColum
             }
         })
         .collect()
+}
+
+/// Whether an expression over groups and aggregates is just an aggregate that makes json.
+fn is_json_aggregate(expr: &Expr, aggregate: &LogicalAggregate) -> bool {
+    let Expr::Column(column) = expr else { return false };
+    let index = aggregate.schema.maybe_index_of_column(column);
+    let expr = index.and_then(|index| aggregate.aggr_expr.get(index.checked_sub(aggregate.group_expr.len())?));
+    match expr.map(|expr| expr.clone().unalias()) {
+        Some(Expr::AggregateFunction(call)) => makes_json(call.func.name()),
+        _ => false,
+    }
 }
 
 /// The GROUP BY column that an expression over groups and aggregates is, if it is just that.

@@ -9,9 +9,9 @@ use std::{
 
 use datafusion::{
     catalog::TableProvider,
-    common::{Result, TableReference, internal_err},
+    common::{Result, TableReference, config::Dialect, internal_err},
     datasource::empty::EmptyTable,
-    execution::{SessionStateBuilder, context::SessionContext, session_state::SessionState},
+    execution::{FunctionRegistry, SessionStateBuilder, context::SessionContext, session_state::SessionState},
     logical_expr::LogicalPlan,
     optimizer::{
         OptimizerRule, eliminate_filter::EliminateFilter, optimize_projections::OptimizeProjections,
@@ -20,6 +20,9 @@ use datafusion::{
     prelude::SessionConfig,
     sql::{parser::Statement as DfStatement, sqlparser::ast::Statement},
 };
+
+use super::json;
+use crate::grow::functions::functions;
 
 /// The major version of DataFusion. It decides what states look like.
 pub(crate) const DATAFUSION: &str = "55";
@@ -32,6 +35,7 @@ pub(crate) fn session() -> SessionState {
     let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
+    options.sql_parser.dialect = Dialect::PostgreSQL;
     // Text is Utf8 in every batch; views would be cast back and forth.
     options.sql_parser.map_string_types_to_utf8view = false;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
@@ -40,7 +44,14 @@ pub(crate) fn session() -> SessionState {
         Arc::new(PushDownFilter::new()),
         Arc::new(OptimizeProjections::new()),
     ];
-    SessionStateBuilder::new().with_config(config).with_default_features().with_optimizer_rules(rules).build()
+    let mut state =
+        SessionStateBuilder::new().with_config(config).with_default_features().with_optimizer_rules(rules).build();
+    for function in functions() {
+        // It only fails where functions cannot be registered at all.
+        let _ = state.register_udaf(function);
+    }
+    let _ = json::register(&mut state);
+    state
 }
 
 /// Plans a statement over one table, and optimises it.

@@ -19,7 +19,7 @@ use datafusion::{
     },
 };
 
-use super::sql::Problem;
+use super::{growth::growth, sql::Problem};
 use crate::{
     aggregate::Aggregate,
     stage::{Chain, Scalar, Stage, checked},
@@ -159,8 +159,8 @@ pub(crate) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Scalar> {
     checked(create_physical_expr(expr, schema, &props, &PhysicalPlanningContext::default())?)
 }
 
-/// The aggregates ready to run.
-pub(crate) fn aggregates(aggregate: &LogicalAggregate) -> Result<Vec<Aggregate>> {
+/// The aggregates ready to run, or why one cannot be.
+pub(crate) fn aggregates(aggregate: &LogicalAggregate) -> Result<Vec<Result<Aggregate, Problem>>> {
     let schema = aggregate.input.schema();
     let (props, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
     let outputs = aggregate.schema.fields().iter().skip(aggregate.group_expr.len());
@@ -170,7 +170,12 @@ pub(crate) fn aggregates(aggregate: &LogicalAggregate) -> Result<Vec<Aggregate>>
         let ordered = function.order_bys().iter().map(|o| o.expr.clone());
         let args = function.expressions().into_iter().chain(ordered).map(checked).collect::<Result<_>>()?;
         let filter = lowered.filter.map(checked).transpose()?;
-        Aggregate::new(function, args, filter, field.data_type().clone())
+        let output = field.data_type().clone();
+        match growth(&function, schema.as_arrow()) {
+            Err(problem) => Ok(Err(problem)),
+            Ok(Some(growth)) => Ok(Ok(Aggregate::growing(growth, args, filter, output))),
+            Ok(None) => Aggregate::new(function, args, filter, output).map(Ok),
+        }
     };
     aggregate.aggr_expr.iter().zip(outputs).map(lower).collect()
 }

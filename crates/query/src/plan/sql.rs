@@ -10,7 +10,7 @@ use datafusion::{
             Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned,
             Statement, TableFactor, Visit, Visitor,
         },
-        dialect::GenericDialect,
+        dialect::PostgreSqlDialect,
         keywords::Keyword,
         parser::{Parser, ParserError},
         tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer},
@@ -179,14 +179,14 @@ pub(crate) fn parse(
 }
 
 fn read_statements(sql: &str) -> Result<Vec<Statement>, Problem> {
-    let mut tokens = Tokenizer::new(&GenericDialect {}, sql)
+    let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(|error| parse_problem(&ParserError::from(error).to_string(), &[]))?;
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
     if tokens.len() > MAX_TOKENS {
         return Err(too_deep());
     }
-    Parser::new(&GenericDialect {})
+    Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(MAX_NESTING)
         .with_tokens_with_locations(tokens.clone())
         .parse_statements()

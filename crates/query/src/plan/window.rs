@@ -135,12 +135,12 @@ fn unit_ms(unit: &str) -> Option<Result<f64, &'static str>> {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::sql::sqlparser::{dialect::GenericDialect, parser::Parser};
+    use datafusion::sql::sqlparser::{dialect::PostgreSqlDialect, parser::Parser};
 
     use super::*;
 
     fn width(sql: &str) -> Result<i64, Problem> {
-        let expr = Parser::new(&GenericDialect {}).try_with_sql(sql).unwrap().parse_expr().unwrap();
+        let expr = Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).unwrap().parse_expr().unwrap();
         let Expr::Interval(interval) = expr else { panic!("{sql} is no interval") };
         width_ms(&interval)
     }

@@ -13,16 +13,19 @@ use super::{
     Counters, Tick,
     assign::{Local, Locals, Starts, locals, windows, with_bounds},
     changes::Changes,
+    grow::{moved, too_large},
     stateless::{refuse_all, salvaged},
 };
 use crate::{
     define::Emit,
+    grow::Input,
     letter::letter,
     plan::{Grouped, Plan},
     stage::{Passed, column, condition, reason},
     state::{
         block::{self, Kind},
         column::Cells,
+        grown::Group,
         idle::Idle,
         keys::{KeyRows, Keys},
         pane::{Pane, SHOWN},
@@ -32,7 +35,7 @@ use crate::{
 /// The pane of a query without windows.
 pub(crate) const ONLY: i64 = 0;
 
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// The groups of a query.
 #[derive(Debug)]
@@ -51,22 +54,25 @@ pub(crate) struct Groups {
 }
 
 /// Rows ready to be aggregated.
-struct Prepared {
-    passed: Passed,
-    keys: Vec<ArrayRef>,
-    args: Vec<Vec<ArrayRef>>,
-    filters: Vec<Option<BooleanArray>>,
+pub(super) struct Prepared {
+    pub(super) passed: Passed,
+    pub(super) keys: Vec<ArrayRef>,
+    /// The arguments of each aggregate; none of one that grows.
+    pub(super) args: Vec<Vec<ArrayRef>>,
+    pub(super) filters: Vec<Option<BooleanArray>>,
+    /// The arguments of the aggregates that grow.
+    pub(super) inputs: Vec<Input>,
 }
 
 /// Where the groups of a tick go.
-struct Found {
+pub(super) struct Found {
     key_rows: KeyRows,
     /// The id of each of the tick's keys, or [`NONE`].
     ids: Vec<u32>,
     /// The slot of each of the tick's groups, or [`NONE`] for a new one.
-    slots: Vec<u32>,
+    pub(super) slots: Vec<u32>,
     /// Which new groups `max_groups` leaves no room for; empty if all have room.
-    refused: Vec<bool>,
+    pub(super) refused: Vec<bool>,
 }
 
 /// The states of a tick's groups.
@@ -74,6 +80,8 @@ struct Merged {
     states: Vec<ArrayRef>,
     /// The row of each group.
     positions: Vec<usize>,
+    /// The growing states of groups that are new, by the group.
+    fresh: Vec<Option<Group>>,
 }
 
 impl Groups {
@@ -97,7 +105,7 @@ impl Groups {
     /// The pane of a window, new if need be.
     pub(crate) fn pane(&mut self, query: &Grouped, start: i64) -> &mut Pane {
         self.panes.entry(start).or_insert_with(|| {
-            Pane::new(start, query.window.is_some(), &query.state_types)
+            Pane::new(start, query.window.is_some(), &query.state_types, query.growths().next().is_some())
                 .expect("planning refuses types that cannot be kept")
         })
     }
@@ -183,20 +191,11 @@ impl Groups {
         dead: &mut Vec<DeadLetter>,
         counters: &mut Counters,
     ) -> Result<()> {
-        let rows = prepared.passed.batch.num_rows();
-        if rows == 0 {
+        if prepared.passed.batch.num_rows() == 0 {
             return Ok(());
         }
-        let one = match starts {
-            Starts::None => Some(ONLY),
-            Starts::One(start) => Some(*start),
-            Starts::Each(_) => None,
-        };
-        let locals =
-            locals(&prepared.keys, &query.key_schema, rows, one, |row| starts.of(prepared.passed.origin(row)))?;
-        let found = self.find(query, &locals)?;
-        let merged = self.merged(query, prepared, &locals, &found, counters)?;
-        let cells = merged.states.iter().map(Cells::of).collect::<Result<Vec<_>, _>>()?;
+        let (mut locals, mut found) = self.located(query, prepared, starts)?;
+        let mut merged = self.merged(query, prepared, &locals, &found, counters)?;
         counters.groups_touched += locals.groups.len() as u64;
         if found.refused.contains(&true) {
             for (row, group) in locals.of_row.iter().enumerate() {
@@ -206,8 +205,40 @@ impl Groups {
                 }
             }
         }
-        self.write(query, &locals, found, &merged, &cells, clock);
+        if !prepared.inputs.is_empty() {
+            let grown = self.grow(query, prepared, &locals, &found);
+            for row in &grown.too_large {
+                dead.push(too_large(query, batch, prepared.passed.origin(*row)));
+            }
+            merged.fresh = grown.fresh;
+            if let Some(kept) = prepared.without(&grown.refused)? {
+                // The other aggregates go on without the refused rows as well.
+                if kept.passed.batch.num_rows() == 0 {
+                    return Ok(());
+                }
+                let before = locals;
+                (locals, found) = self.located(query, &kept, starts)?;
+                let fresh = moved(merged.fresh, &before, &locals, &grown.refused);
+                merged = Merged { fresh, ..self.merged(query, &kept, &locals, &found, counters)? };
+            }
+        }
+        let cells = merged.states.iter().map(Cells::of).collect::<Result<Vec<_>, _>>()?;
+        self.write(query, &locals, found, merged, &cells, clock);
         Ok(())
+    }
+
+    /// Numbers the groups of these rows and looks them up.
+    fn located(&self, query: &Grouped, prepared: &Prepared, starts: &Starts) -> Result<(Locals, Found)> {
+        let rows = prepared.passed.batch.num_rows();
+        let one = match starts {
+            Starts::None => Some(ONLY),
+            Starts::One(start) => Some(*start),
+            Starts::Each(_) => None,
+        };
+        let locals =
+            locals(&prepared.keys, &query.key_schema, rows, one, |row| starts.of(prepared.passed.origin(row)))?;
+        let found = self.find(query, &locals)?;
+        Ok((locals, found))
     }
 
     /// Looks up the groups of this tick.
@@ -255,14 +286,14 @@ impl Groups {
         let positions = positions(locals, found, &slots);
         counters.panes_visited += slots.len() as u64;
         let mut states = Vec::with_capacity(query.state_types.len());
-        for (index, aggregate) in query.aggregates.iter().enumerate() {
+        for (index, aggregate) in query.aggregates.iter().enumerate().filter(|(_, a)| a.growth().is_none()) {
             let columns = states.len()..states.len() + aggregate.state.len();
             let filter = prepared.filters[index].as_ref();
             let fresh = aggregate.update(&prepared.args[index], &locals.of_row, filter, total)?;
             let mut stored = Vec::new();
             for (start, slots) in locals.windows.iter().zip(&slots).filter(|(_, slots)| !slots.is_empty()) {
-                let columns = &self.panes[start].columns[columns.clone()];
-                stored.push(columns.iter().map(|c| c.gather(slots)).collect::<Result<Vec<_>, _>>()?);
+                let pane = &self.panes[start];
+                stored.push(columns.clone().map(|c| pane.columns.gather(c, slots)).collect::<Result<Vec<_>, _>>()?);
             }
             states.extend(if stored.is_empty() { fresh } else { aggregate.merge(&stored, &fresh, &positions)? });
             if states.len() != columns.end {
@@ -274,7 +305,7 @@ impl Groups {
                 return internal_err!("a state of type {} where {expected} was planned", state.data_type());
             }
         }
-        Ok(Merged { states, positions })
+        Ok(Merged { states, positions, fresh: Vec::new() })
     }
 
     /// Writes the states into their slots; new groups get one.
@@ -283,7 +314,7 @@ impl Groups {
         query: &Grouped,
         locals: &Locals,
         mut found: Found,
-        merged: &Merged,
+        mut merged: Merged,
         cells: &[Cells],
         clock: i64,
     ) {
@@ -314,6 +345,9 @@ impl Groups {
                     self.keys.hold(*id);
                     slot = pane.insert(*id);
                     self.live += 1;
+                    if let (Some(grown), Some(group)) = (&mut pane.grown, merged.fresh.get_mut(*group as usize)) {
+                        grown.put(slot, group.take().unwrap_or_else(|| Group::start(query.growths())));
+                    }
                     if let Some(idle) = &mut pane.idle {
                         idle.add(slot, clock);
                     }
@@ -327,9 +361,7 @@ impl Groups {
                 slots.push(slot);
             }
             let rows: Vec<u32> = rows.iter().map(|group| merged.positions[*group as usize] as u32).collect();
-            for (column, cells) in pane.columns.iter_mut().zip(cells) {
-                column.scatter(&slots, cells, &rows);
-            }
+            pane.columns.scatter(&slots, cells, &rows);
             if query.emit == Emit::Changes {
                 self.pending.insert(*start);
             }
@@ -432,17 +464,23 @@ fn prepare(query: &Grouped, batch: &RecordBatch) -> Result<Prepared> {
     let passed = query.pre.run(batch)?;
     let batch = &passed.batch;
     let keys = query.keys.iter().map(|e| column(e, batch)).collect::<Result<_>>()?;
-    let args = query
+    let mut args = query
         .aggregates
         .iter()
-        .map(|a| a.args.iter().map(|e| column(e, batch)).collect::<Result<_>>())
-        .collect::<Result<_>>()?;
+        .map(|a| a.args.iter().map(|e| column(e, batch)).collect::<Result<Vec<_>>>())
+        .collect::<Result<Vec<_>>>()?;
     let filters = query
         .aggregates
         .iter()
         .map(|a| a.filter.as_ref().map(|e| condition(e, batch)).transpose())
-        .collect::<Result<_>>()?;
-    Ok(Prepared { passed, keys, args, filters })
+        .collect::<Result<Vec<_>>>()?;
+    let mut inputs = Vec::new();
+    for (index, aggregate) in query.aggregates.iter().enumerate() {
+        if let Some(growth) = aggregate.growth() {
+            inputs.push(growth.read(&std::mem::take(&mut args[index]), filters[index].as_ref())?);
+        }
+    }
+    Ok(Prepared { passed, keys, args, filters, inputs })
 }
 
 /// The windows of rows that have their bounds.

@@ -3,6 +3,7 @@
 mod assign;
 mod changes;
 mod grouped;
+mod grow;
 mod restore;
 mod show;
 mod stateless;
@@ -134,7 +135,7 @@ impl Query {
         self.counters
     }
 
-    /// Bytes on the heap that its groups take, without their texts.
+    /// Bytes on the heap that its groups take, without texts in columns.
     pub fn heap_bytes(&self) -> usize {
         match &self.state {
             State::Rows(_) => 0,

@@ -4,8 +4,12 @@ use model::StateBlock;
 
 use super::grouped::{Groups, ONLY};
 use crate::{
+    grow::Growth,
     plan::Grouped,
-    state::block::{self, Kind, StateError},
+    state::{
+        block::{self, Kind, StateError},
+        pane::Pane,
+    },
 };
 
 impl Groups {
@@ -20,6 +24,7 @@ impl Groups {
         }
         // Keys before the groups that hold them, chunks in their order.
         parts.sort_unstable_by_key(|(kind, start, chunk, _)| (order(*kind), *start, *chunk));
+        let growths: Vec<&Growth> = query.growths().collect();
         let mut seen = Vec::new();
         for (kind, start, chunk, data) in parts {
             let mut input = block::open(data)?;
@@ -45,7 +50,17 @@ impl Groups {
                         groups.pending.insert(start);
                     }
                 }
+                Kind::Grown | Kind::Large => {
+                    let pane = groups.panes.get_mut(&start);
+                    let Some((len, grown)) = pane.and_then(|pane| Some((pane.len(), pane.grown.as_mut()?))) else {
+                        return Err(StateError::Damaged("what groups remember, without the groups"));
+                    };
+                    grown.restore(kind, chunk, len, &growths, input)?;
+                }
             }
+        }
+        if !groups.panes.values().all(Pane::is_whole) {
+            return Err(StateError::Damaged("groups that remember nothing"));
         }
         groups.keys.finish_restore()?;
         seen.sort_unstable();
@@ -63,5 +78,6 @@ fn order(kind: Kind) -> u8 {
         Kind::Meta => 0,
         Kind::Keys => 1,
         Kind::Pane => 2,
+        Kind::Grown | Kind::Large => 3,
     }
 }

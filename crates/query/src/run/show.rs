@@ -144,8 +144,13 @@ impl Groups {
         let mut columns = self.group_columns(query, picks)?;
         let all: Vec<usize> = (0..picks.len()).collect();
         let runs = runs(picks);
-        let mut first = 0;
+        let (mut first, mut growing) = (0, 0);
         for aggregate in &query.aggregates {
+            if aggregate.growth().is_some() {
+                columns.push(self.grown_values(growing, &aggregate.output, picks)?);
+                growing += 1;
+                continue;
+            }
             let states = first..first + aggregate.state.len();
             first = states.end;
             let states = states.map(|c| self.state_column(c, &runs)).collect::<Result<Vec<_>>>()?;
@@ -162,7 +167,7 @@ impl Groups {
     fn state_column(&self, column: usize, runs: &[(i64, Vec<u32>)]) -> Result<ArrayRef> {
         let parts = runs
             .iter()
-            .filter_map(|(start, slots)| Some(self.panes.get(start)?.columns[column].gather(slots)))
+            .filter_map(|(start, slots)| Some(self.panes.get(start)?.columns.gather(column, slots)))
             .collect::<Result<Vec<_>, _>>()?;
         if let [one] = parts.as_slice() {
             return Ok(one.clone());

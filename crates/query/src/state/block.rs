@@ -10,7 +10,8 @@ use model::StateBlock;
 /// The version of the form of all blocks. State of another version is not read.
 pub(crate) const FORMAT: u8 = 1;
 
-const SUM: usize = 8;
+/// Bytes of the checksum behind the content.
+pub(crate) const SUM: usize = 8;
 
 /// What a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub(crate) enum Kind {
     Keys,
     /// A chunk of a pane.
     Pane,
+    /// The growing states of a few groups of a pane.
+    Grown,
+    /// The growing states of one group that has large ones.
+    Large,
 }
 
 /// State that cannot be taken up again.
@@ -45,6 +50,8 @@ impl Kind {
             Self::Meta => b'M',
             Self::Keys => b'K',
             Self::Pane => b'P',
+            Self::Grown => b'G',
+            Self::Large => b'L',
         }
     }
 }
@@ -61,7 +68,8 @@ pub(crate) fn id(kind: Kind, start: i64, chunk: u32) -> Vec<u8> {
 /// The inverse of [`id`].
 pub(crate) fn parse_id(id: &[u8]) -> Option<(Kind, i64, u32)> {
     let (kind, rest) = id.split_first()?;
-    let kind = [Kind::Meta, Kind::Keys, Kind::Pane].into_iter().find(|k| k.byte() == *kind)?;
+    let kinds = [Kind::Meta, Kind::Keys, Kind::Pane, Kind::Grown, Kind::Large];
+    let kind = kinds.into_iter().find(|k| k.byte() == *kind)?;
     let (start, chunk) = rest.split_first_chunk::<8>()?;
     let start = (u64::from_be_bytes(*start) ^ 1 << 63) as i64;
     Some((kind, start, u32::from_be_bytes(chunk.try_into().ok()?)))

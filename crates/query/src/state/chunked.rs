@@ -23,7 +23,7 @@ impl<T> Default for Chunked<T> {
     }
 }
 
-impl<T: Clone + Default> Chunked<T> {
+impl<T: Default> Chunked<T> {
     /// The value at `slot`, which must have been set.
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> &T {
@@ -45,13 +45,13 @@ impl<T: Clone + Default> Chunked<T> {
     fn grow(&mut self, chunk: usize, at: usize) {
         while self.chunks.len() <= chunk {
             if let Some(last) = self.chunks.last_mut() {
-                last.resize(CHUNK, T::default());
+                last.resize_with(CHUNK, T::default);
             }
             self.chunks.push(Vec::new());
         }
         let values = &mut self.chunks[chunk];
         if values.len() <= at {
-            values.resize(at + 1, T::default());
+            values.resize_with(at + 1, T::default);
         }
     }
 

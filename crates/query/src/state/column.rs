@@ -1,9 +1,10 @@
 //! Typed mutable columns: where keys and the states of aggregates live.
 //!
 //! ```text
-//!            slot 0 … 255      256 … 511       …
-//!   values  [ chunk 0       ][ chunk 1       ]      one width of bytes for each Arrow type
-//!   nulls   [ 256 bits or – ][ 256 bits or – ]      none while every value is there
+//!           slot 0 … 255      256 … 511       …
+//!   rows   [ a b c│a b c│… ][ a b c│a b c│… ]      values of fixed width, 64 or 128 bits each
+//!   texts  [ chunk 0       ][ chunk 1       ]      of each column of texts
+//!   nulls  [ 256 bits or – ][ 256 bits or – ]      of each column; none while every value is there
 //! ```
 
 use std::sync::Arc;
@@ -16,7 +17,10 @@ use datafusion::arrow::{
     error::ArrowError,
 };
 
-use super::chunked::{CHUNK, Chunked, locate};
+use super::{
+    chunked::{CHUNK, Chunked, locate},
+    rows::Rows,
+};
 
 /// How values of an Arrow type are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,15 @@ impl Width {
             D::Utf8 | D::LargeUtf8 | D::Utf8View => Self::Text,
             _ => return None,
         })
+    }
+
+    /// How many words of a row a value takes.
+    const fn words(self) -> usize {
+        match self {
+            Self::Bool | Self::W1 | Self::W2 | Self::W4 | Self::W8 => 1,
+            Self::W16 => 2,
+            Self::Text => 0,
+        }
     }
 }
 
@@ -101,41 +114,27 @@ fn raw<T: ArrowNativeType>(data: &ArrayData) -> ScalarBuffer<T> {
     ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), data.len())
 }
 
-/// A mutable column of one Arrow type.
+/// Mutable columns of given Arrow types, over the same slots.
 #[derive(Debug)]
-pub(crate) struct Column {
+pub(crate) struct Columns {
+    rows: Rows,
+    columns: Vec<Column>,
+}
+
+#[derive(Debug)]
+struct Column {
     data_type: DataType,
-    store: Store,
-    /// The nulls of each chunk, one bit a slot; none while a chunk has no null.
+    width: Width,
+    /// The first of its words in a row.
+    word: usize,
+    /// Its values, if it is of texts.
+    texts: Chunked<Box<str>>,
+    /// The nulls of each chunk, one bit a slot; none while a chunk has no null, and none at
+    /// all while the column has none: most have none ever, and looking costs nothing then.
     nulls: Vec<Option<Box<[u64; CHUNK / 64]>>>,
 }
 
-#[derive(Debug)]
-enum Store {
-    Bool(Chunked<u8>),
-    W1(Chunked<u8>),
-    W2(Chunked<u16>),
-    W4(Chunked<u32>),
-    W8(Chunked<u64>),
-    W16(Chunked<i128>),
-    Text(Chunked<Box<str>>),
-}
-
 impl Column {
-    /// An empty column; `None` for a type that cannot be kept.
-    pub(crate) fn new(data_type: &DataType) -> Option<Self> {
-        let store = match Width::of(data_type)? {
-            Width::Bool => Store::Bool(Chunked::default()),
-            Width::W1 => Store::W1(Chunked::default()),
-            Width::W2 => Store::W2(Chunked::default()),
-            Width::W4 => Store::W4(Chunked::default()),
-            Width::W8 => Store::W8(Chunked::default()),
-            Width::W16 => Store::W16(Chunked::default()),
-            Width::Text => Store::Text(Chunked::default()),
-        };
-        Some(Self { data_type: data_type.clone(), store, nulls: Vec::new() })
-    }
-
     #[inline]
     fn is_null(&self, slot: u32) -> bool {
         let (chunk, at) = locate(slot);
@@ -170,135 +169,114 @@ impl Column {
         self.nulls[chunk].get_or_insert_with(Box::default)[at / 64] |= 1 << (at % 64);
     }
 
-    /// Writes rows of an array to slots: row `rows[i]` to `slots[i]`. The array must
-    /// be of the column's type.
-    pub(crate) fn scatter(&mut self, slots: &[u32], cells: &Cells, rows: &[u32]) {
-        macro_rules! fixed {
-            ($store:expr, $values:expr) => {
-                for (slot, row) in slots.iter().zip(rows) {
-                    *$store.at(*slot) = $values[*row as usize];
+    #[inline]
+    fn wide(&self, row: &[u64]) -> i128 {
+        (u128::from(row[self.word]) | u128::from(row[self.word + 1]) << 64) as i128
+    }
+
+    #[inline]
+    fn set_wide(&self, row: &mut [u64], value: i128) {
+        (row[self.word], row[self.word + 1]) = (value as u64, (value as u128 >> 64) as u64);
+    }
+
+    fn scatter(&mut self, store: &mut Rows, slots: &[u32], cells: &Cells, rows: &[u32]) {
+        let pairs = || slots.iter().copied().zip(rows.iter().map(|row| *row as usize));
+        macro_rules! words {
+            ($value:expr) => {
+                for (slot, row) in pairs() {
+                    store.at(slot)[self.word] = $value(row);
                 }
             };
         }
-        match (&mut self.store, &cells.values) {
-            (Store::Bool(store), Values::Bool(values)) => {
-                for (slot, row) in slots.iter().zip(rows) {
-                    *store.at(*slot) = u8::from(values.value(*row as usize));
-                }
-            }
-            (Store::W1(store), Values::W1(values)) => fixed!(store, values),
-            (Store::W2(store), Values::W2(values)) => fixed!(store, values),
-            (Store::W4(store), Values::W4(values)) => fixed!(store, values),
-            (Store::W8(store), Values::W8(values)) => fixed!(store, values),
-            (Store::W16(store), Values::W16(values)) => fixed!(store, values),
-            (Store::Text(store), Values::Text(values)) => {
-                for (slot, row) in slots.iter().zip(rows) {
-                    let old = store.at(*slot);
+        match &cells.values {
+            Values::Bool(values) => words!(|row| u64::from(values.value(row))),
+            Values::W1(values) => words!(|row: usize| u64::from(values[row])),
+            Values::W2(values) => words!(|row: usize| u64::from(values[row])),
+            Values::W4(values) => words!(|row: usize| u64::from(values[row])),
+            Values::W8(values) => words!(|row: usize| values[row]),
+            Values::W16(values) => pairs().for_each(|(slot, row)| self.set_wide(store.at(slot), values[row])),
+            Values::Text(values) => {
+                for (slot, row) in pairs() {
+                    let old = self.texts.at(slot);
                     // A null's bytes are not defined; the empty text takes no memory.
-                    let new = if cells.is_null(*row as usize) { "" } else { values.value(*row as usize) };
+                    let new = if cells.is_null(row) { "" } else { values.value(row) };
                     if **old != *new {
                         *old = new.into();
                     }
                 }
             }
-            _ => debug_assert!(false, "an array of another type than {}", self.data_type),
         }
         if cells.nulls.is_some() || !self.nulls.is_empty() {
-            for (slot, row) in slots.iter().zip(rows) {
-                self.set_null(*slot, cells.is_null(*row as usize));
+            for (slot, row) in pairs() {
+                self.set_null(slot, cells.is_null(row));
             }
         }
     }
 
-    /// Reads slots into an array of the column's type.
-    pub(crate) fn gather(&self, slots: &[u32]) -> Result<ArrayRef, ArrowError> {
-        let nulls = if self.nulls.iter().any(Option::is_some) {
-            let valid: BooleanBuffer = slots.iter().map(|s| !self.is_null(*s)).collect();
-            Some(NullBuffer::new(valid)).filter(|n| n.null_count() > 0)
-        } else {
-            None
-        };
-        macro_rules! fixed {
-            ($store:expr) => {{
-                let values: Vec<_> = slots.iter().map(|s| *$store.get(*s)).collect();
-                let data = ArrayData::builder(self.data_type.clone())
-                    .len(slots.len())
-                    .add_buffer(Buffer::from_vec(values))
-                    .nulls(nulls)
-                    .build()?;
-                make_array(data)
-            }};
-        }
-        Ok(match &self.store {
-            Store::Bool(store) => {
-                let values: BooleanBuffer = slots.iter().map(|s| *store.get(*s) != 0).collect();
-                Arc::new(BooleanArray::new(values, nulls))
+    fn gather(&self, rows: &Rows, slots: &[u32]) -> Result<ArrayRef, ArrowError> {
+        let nulls = (!self.nulls.is_empty()).then(|| slots.iter().map(|s| !self.is_null(*s)).collect());
+        let nulls = nulls.map(NullBuffer::new).filter(|n| n.null_count() > 0);
+        let words = slots.iter().map(|slot| rows.get(*slot)[self.word]);
+        let values = match self.width {
+            Width::Bool => {
+                let values: BooleanBuffer = words.map(|word| word != 0).collect();
+                return Ok(Arc::new(BooleanArray::new(values, nulls)));
             }
-            Store::W1(store) => fixed!(store),
-            Store::W2(store) => fixed!(store),
-            Store::W4(store) => fixed!(store),
-            Store::W8(store) => fixed!(store),
-            Store::W16(store) => fixed!(store),
-            Store::Text(store) => {
-                let texts = slots.iter().map(|s| (!self.is_null(*s)).then(|| &**store.get(*s)));
+            Width::Text => {
+                let texts = slots.iter().map(|s| (!self.is_null(*s)).then(|| &**self.texts.get(*s)));
                 let array: ArrayRef = Arc::new(StringArray::from_iter(texts));
-                if self.data_type == DataType::Utf8 { array } else { cast(&array, &self.data_type)? }
+                return if self.data_type == DataType::Utf8 { Ok(array) } else { cast(&array, &self.data_type) };
             }
-        })
+            Width::W1 => Buffer::from_vec(words.map(|word| word as u8).collect()),
+            Width::W2 => Buffer::from_vec(words.map(|word| word as u16).collect()),
+            Width::W4 => Buffer::from_vec(words.map(|word| word as u32).collect()),
+            Width::W8 => Buffer::from_vec(words.collect()),
+            Width::W16 => Buffer::from_vec(slots.iter().map(|slot| self.wide(rows.get(*slot))).collect()),
+        };
+        let data = ArrayData::builder(self.data_type.clone()).len(slots.len()).add_buffer(values).nulls(nulls);
+        Ok(make_array(data.build()?))
     }
 
-    /// Whether the value at `slot` is the one in `row`; null equals null, as in GROUP BY.
     #[inline]
-    pub(crate) fn equals(&self, slot: u32, cells: &Cells, row: usize) -> bool {
+    fn equals(&self, rows: &Rows, slot: u32, cells: &Cells, row: usize) -> bool {
         let null = self.is_null(slot);
         if null || cells.is_null(row) {
             return null && cells.is_null(row);
         }
-        match (&self.store, &cells.values) {
-            (Store::Bool(store), Values::Bool(values)) => (*store.get(slot) != 0) == values.value(row),
-            (Store::W1(store), Values::W1(values)) => *store.get(slot) == values[row],
-            (Store::W2(store), Values::W2(values)) => *store.get(slot) == values[row],
-            (Store::W4(store), Values::W4(values)) => *store.get(slot) == values[row],
-            (Store::W8(store), Values::W8(values)) => *store.get(slot) == values[row],
-            (Store::W16(store), Values::W16(values)) => *store.get(slot) == values[row],
-            (Store::Text(store), Values::Text(values)) => **store.get(slot) == *values.value(row),
-            _ => false,
+        let word = || rows.get(slot)[self.word];
+        match &cells.values {
+            Values::Bool(values) => (word() != 0) == values.value(row),
+            Values::W1(values) => word() == u64::from(values[row]),
+            Values::W2(values) => word() == u64::from(values[row]),
+            Values::W4(values) => word() == u64::from(values[row]),
+            Values::W8(values) => word() == values[row],
+            Values::W16(values) => self.wide(rows.get(slot)) == values[row],
+            Values::Text(values) => **self.texts.get(slot) == *values.value(row),
         }
     }
 
-    /// Gives back the memory of a slot whose value is no longer needed.
-    pub(crate) fn forget(&mut self, slot: u32) {
-        if let Store::Text(store) = &mut self.store {
-            *store.at(slot) = Box::default();
-        }
-        self.set_null(slot, false);
-    }
-
-    /// Appends the values of `slots` in a form that [`Column::decode`] reads.
-    pub(crate) fn encode(&self, slots: &[u32], out: &mut Vec<u8>) {
-        let any_null = slots.iter().any(|s| self.is_null(*s));
+    fn encode(&self, rows: &Rows, slots: &[u32], out: &mut Vec<u8>) {
+        let any_null = !self.nulls.is_empty() && slots.iter().any(|s| self.is_null(*s));
         out.push(u8::from(any_null));
         if any_null {
             for eight in slots.chunks(8) {
                 out.push(eight.iter().enumerate().fold(0, |byte, (i, s)| byte | (u8::from(self.is_null(*s)) << i)));
             }
         }
-        macro_rules! fixed {
-            ($store:expr) => {
+        let words = slots.iter().map(|slot| rows.get(*slot)[self.word]);
+        match self.width {
+            Width::Bool | Width::W1 => words.for_each(|word| out.push(word as u8)),
+            Width::W2 => words.for_each(|word| out.extend_from_slice(&(word as u16).to_le_bytes())),
+            Width::W4 => words.for_each(|word| out.extend_from_slice(&(word as u32).to_le_bytes())),
+            Width::W8 => words.for_each(|word| out.extend_from_slice(&word.to_le_bytes())),
+            Width::W16 => {
                 for slot in slots {
-                    out.extend_from_slice(&$store.get(*slot).to_le_bytes());
+                    out.extend_from_slice(&self.wide(rows.get(*slot)).to_le_bytes());
                 }
-            };
-        }
-        match &self.store {
-            Store::Bool(store) | Store::W1(store) => fixed!(store),
-            Store::W2(store) => fixed!(store),
-            Store::W4(store) => fixed!(store),
-            Store::W8(store) => fixed!(store),
-            Store::W16(store) => fixed!(store),
-            Store::Text(store) => {
+            }
+            Width::Text => {
                 for slot in slots {
-                    let text = store.get(*slot);
+                    let text = self.texts.get(*slot);
                     out.extend_from_slice(&(text.len() as u32).to_le_bytes());
                     out.extend_from_slice(text.as_bytes());
                 }
@@ -306,32 +284,29 @@ impl Column {
         }
     }
 
-    /// The inverse of [`Column::encode`]; `None` if the bytes are not of this form.
-    pub(crate) fn decode(&mut self, slots: &[u32], input: &mut super::block::Reader<'_>) -> Option<()> {
+    fn decode(&mut self, rows: &mut Rows, slots: &[u32], input: &mut super::block::Reader<'_>) -> Option<()> {
         let nulls = match input.u8()? {
             0 => None,
             1 => Some(input.bytes(slots.len().div_ceil(8))?),
             _ => return None,
         };
-        macro_rules! fixed {
-            ($store:expr, $read:ident) => {
-                for slot in slots {
-                    *$store.at(*slot) = input.$read()?;
+        for slot in slots {
+            let word = match self.width {
+                Width::Bool | Width::W1 => input.u8()?.into(),
+                Width::W2 => input.u16()?.into(),
+                Width::W4 => input.u32()?.into(),
+                Width::W8 => input.u64()?,
+                Width::W16 => {
+                    self.set_wide(rows.at(*slot), input.i128()?);
+                    continue;
+                }
+                Width::Text => {
+                    let len = input.u32()? as usize;
+                    *self.texts.at(*slot) = std::str::from_utf8(input.bytes(len)?).ok()?.into();
+                    continue;
                 }
             };
-        }
-        match &mut self.store {
-            Store::Bool(store) | Store::W1(store) => fixed!(store, u8),
-            Store::W2(store) => fixed!(store, u16),
-            Store::W4(store) => fixed!(store, u32),
-            Store::W8(store) => fixed!(store, u64),
-            Store::W16(store) => fixed!(store, i128),
-            Store::Text(store) => {
-                for slot in slots {
-                    let len = input.u32()? as usize;
-                    *store.at(*slot) = std::str::from_utf8(input.bytes(len)?).ok()?.into();
-                }
-            }
+            rows.at(*slot)[self.word] = word;
         }
         if let Some(nulls) = nulls {
             for (i, slot) in slots.iter().enumerate() {
@@ -340,26 +315,87 @@ impl Column {
         }
         Some(())
     }
+}
 
-    /// Bytes on the heap.
+impl Columns {
+    /// Empty columns; `None` if one is of a type that cannot be kept.
+    pub(crate) fn new(types: &[DataType]) -> Option<Self> {
+        let mut words = 0;
+        let columns = types.iter().map(|data_type| {
+            let width = Width::of(data_type)?;
+            let word = words;
+            words += width.words();
+            Some(Column { data_type: data_type.clone(), width, word, texts: Chunked::default(), nulls: Vec::new() })
+        });
+        let columns = columns.collect::<Option<_>>()?;
+        Some(Self { columns, rows: Rows::new(words) })
+    }
+
+    /// Writes rows of arrays to slots: row `rows[i]` to `slots[i]`. There must be an array
+    /// for each column, of its type.
+    pub(crate) fn scatter(&mut self, slots: &[u32], cells: &[Cells], rows: &[u32]) {
+        for (column, cells) in self.columns.iter_mut().zip(cells) {
+            column.scatter(&mut self.rows, slots, cells, rows);
+        }
+    }
+
+    /// Reads slots of a column into an array of its type.
+    pub(crate) fn gather(&self, column: usize, slots: &[u32]) -> Result<ArrayRef, ArrowError> {
+        self.columns[column].gather(&self.rows, slots)
+    }
+
+    /// As [`Columns::gather`], of all columns.
+    pub(crate) fn gather_all(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        self.columns.iter().map(|column| column.gather(&self.rows, slots)).collect()
+    }
+
+    /// Whether the values at `slot` are those in `row`; null equals null, as in GROUP BY.
+    #[inline]
+    pub(crate) fn equal(&self, slot: u32, cells: &[Cells], row: usize) -> bool {
+        self.columns.iter().zip(cells).all(|(column, cells)| column.equals(&self.rows, slot, cells, row))
+    }
+
+    /// Gives back the memory of a slot whose values are no longer needed.
+    pub(crate) fn forget(&mut self, slot: u32) {
+        for column in &mut self.columns {
+            if column.width == Width::Text {
+                *column.texts.at(slot) = Box::default();
+            }
+            column.set_null(slot, false);
+        }
+    }
+
+    /// Appends the values of `slots` in a form that [`Columns::decode`] reads.
+    pub(crate) fn encode(&self, slots: &[u32], out: &mut Vec<u8>) {
+        for column in &self.columns {
+            column.encode(&self.rows, slots, out);
+        }
+    }
+
+    /// The inverse of [`Columns::encode`]; `None` if the bytes are not of this form.
+    pub(crate) fn decode(&mut self, slots: &[u32], input: &mut super::block::Reader<'_>) -> Option<()> {
+        self.columns.iter_mut().try_for_each(|column| column.decode(&mut self.rows, slots, input))
+    }
+
+    /// About how many bytes a slot takes where it is encoded, texts aside.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        self.columns.iter().map(|column| column.width.words() * size_of::<u64>() + 1).sum()
+    }
+
+    /// Bytes on the heap, without texts.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let values = match &self.store {
-            Store::Bool(store) | Store::W1(store) => store.heap_bytes(),
-            Store::W2(store) => store.heap_bytes(),
-            Store::W4(store) => store.heap_bytes(),
-            Store::W8(store) => store.heap_bytes(),
-            Store::W16(store) => store.heap_bytes(),
-            Store::Text(store) => store.heap_bytes(),
-        };
         let chunk = size_of::<[u64; CHUNK / 64]>();
-        values + self.nulls.iter().map(|n| size_of_val(n) + if n.is_some() { chunk } else { 0 }).sum::<usize>()
+        let nulls = self.columns.iter().flat_map(|column| &column.nulls);
+        self.rows.heap_bytes()
+            + self.columns.iter().map(|column| column.texts.heap_bytes()).sum::<usize>()
+            + nulls.map(|n| size_of_val(n) + if n.is_some() { chunk } else { 0 }).sum::<usize>()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::{
-        array::{Float64Array, Int32Array, Int64Array, TimestampMillisecondArray},
+        array::{Decimal128Array, Float64Array, Int32Array, Int64Array, TimestampMillisecondArray},
         compute::take,
     };
 
@@ -375,6 +411,7 @@ mod tests {
             Arc::new((0..n).map(|i| (i % 7 != 0).then_some(i % 2 == 0)).collect::<BooleanArray>()),
             Arc::new((0..n).map(|i| (i % 5 != 0).then(|| "é".repeat(i as usize % 9))).collect::<StringArray>()),
             Arc::new((0..n).map(|i| Some(i64::from(i))).collect::<TimestampMillisecondArray>()),
+            Arc::new((0..n).map(|i| (i % 4 != 0).then_some((i128::from(i) - 300) << 60)).collect::<Decimal128Array>()),
         ]
     }
 
@@ -383,22 +420,25 @@ mod tests {
         for array in arrays() {
             let rows: Vec<u32> = (0..700).collect();
             let slots: Vec<u32> = rows.iter().rev().copied().collect();
-            let mut column = Column::new(array.data_type()).unwrap();
-            let cells = Cells::of(&array).unwrap();
-            column.scatter(&slots, &cells, &rows);
-            assert_eq!(&column.gather(&slots).unwrap(), &array);
-            assert!((0..700).all(|row| column.equals(699 - row, &cells, row as usize)));
-            assert!(!column.equals(699 - 1, &cells, 2));
+            // Twice, so that each lies beside another in a row.
+            let types = [array.data_type().clone(), array.data_type().clone()];
+            let columns = || Columns::new(&types).unwrap();
+            let mut live = columns();
+            let cells = [Cells::of(&array).unwrap(), Cells::of(&array).unwrap()];
+            live.scatter(&slots, &cells, &rows);
+            assert_eq!(live.gather_all(&slots).unwrap(), [array.clone(), array.clone()]);
+            assert!((0..700).all(|row| live.equal(699 - row, &cells, row as usize)));
+            assert!(!live.equal(699 - 1, &cells, 2));
 
             let mut bytes = Vec::new();
-            column.encode(&slots, &mut bytes);
-            let mut again = Column::new(array.data_type()).unwrap();
+            live.encode(&slots, &mut bytes);
+            let mut again = columns();
             let mut reader = Reader::new(&bytes);
             again.decode(&slots, &mut reader).unwrap();
             assert!(reader.is_empty());
-            assert_eq!(&again.gather(&slots).unwrap(), &array);
+            assert_eq!(again.gather_all(&slots).unwrap(), [array.clone(), array]);
             let cut = &bytes[..bytes.len() - 1];
-            assert!(Column::new(array.data_type()).unwrap().decode(&slots, &mut Reader::new(cut)).is_none());
+            assert!(columns().decode(&slots, &mut Reader::new(cut)).is_none());
         }
     }
 
@@ -406,20 +446,23 @@ mod tests {
     fn a_slice_of_an_array_is_read_from_its_offset() {
         for array in arrays() {
             let slice = array.slice(13, 20);
-            let mut column = Column::new(array.data_type()).unwrap();
+            let mut columns = Columns::new(&[array.data_type().clone()]).unwrap();
             let slots: Vec<u32> = (0..20).collect();
-            column.scatter(&slots, &Cells::of(&slice).unwrap(), &slots);
-            assert_eq!(&column.gather(&slots).unwrap(), &take(&slice, &Int32Array::from_iter(0..20), None).unwrap());
+            columns.scatter(&slots, &[Cells::of(&slice).unwrap()], &slots);
+            assert_eq!(
+                &columns.gather(0, &slots).unwrap(),
+                &take(&slice, &Int32Array::from_iter(0..20), None).unwrap()
+            );
         }
     }
 
     #[test]
     fn a_value_that_replaces_a_null_is_no_null() {
-        let mut column = Column::new(&DataType::Int64).unwrap();
+        let mut columns = Columns::new(&[DataType::Int64]).unwrap();
         let array: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(1)]));
-        let cells = Cells::of(&array).unwrap();
-        column.scatter(&[0], &cells, &[0]);
-        column.scatter(&[0], &cells, &[1]);
-        assert_eq!(column.gather(&[0]).unwrap().null_count(), 0);
+        let cells = [Cells::of(&array).unwrap()];
+        columns.scatter(&[0], &cells, &[0]);
+        columns.scatter(&[0], &cells, &[1]);
+        assert_eq!(columns.gather(0, &[0]).unwrap().null_count(), 0);
     }
 }

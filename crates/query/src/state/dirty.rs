@@ -20,7 +20,12 @@ impl Dirty {
     /// The chunk of `slot` changed.
     #[inline]
     pub(crate) fn mark(&mut self, slot: u32) {
-        let chunk = slot as usize / CHUNK;
+        self.mark_chunk(slot as usize / CHUNK);
+    }
+
+    /// The chunk changed.
+    #[inline]
+    pub(crate) fn mark_chunk(&mut self, chunk: usize) {
         if chunk >= self.chunks.len() {
             self.chunks.resize(chunk + 1, CLEAN);
         }

@@ -10,9 +10,9 @@ use foldhash::fast::FixedState;
 use model::StateBlock;
 
 use super::{
-    block::{self, Kind, Reader, StateError},
+    block::{self, Kind, Reader, SUM, StateError},
     chunked::{CHUNK, Chunked},
-    column::{Cells, Column},
+    column::{Cells, Columns},
     dirty::Dirty,
     index::Index,
 };
@@ -43,7 +43,7 @@ impl KeyRows {
 /// the least free id is taken first, so ids follow from the state alone.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    columns: Vec<Column>,
+    columns: Columns,
     index: Index,
     hashes: Chunked<u32>,
     /// How many panes hold the key; 0 for a free id.
@@ -60,7 +60,7 @@ impl Keys {
     /// No keys yet; `None` for a type that cannot be kept.
     pub(crate) fn new(types: &[DataType], latest: bool) -> Option<Self> {
         Some(Self {
-            columns: types.iter().map(Column::new).collect::<Option<_>>()?,
+            columns: Columns::new(types)?,
             index: Index::default(),
             hashes: Chunked::default(),
             refs: Chunked::default(),
@@ -90,7 +90,7 @@ impl Keys {
 
     #[inline]
     fn holds(&self, id: u32, rows: &KeyRows, row: usize) -> bool {
-        self.columns.iter().zip(&rows.cells).all(|(column, cells)| column.equals(id, cells, row))
+        self.columns.equal(id, &rows.cells, row)
     }
 
     /// Gives the key in `row`, which has no id yet, an id that no pane holds yet.
@@ -102,9 +102,7 @@ impl Keys {
             },
             |Reverse(id)| id,
         );
-        for (column, cells) in self.columns.iter_mut().zip(&rows.cells) {
-            column.scatter(&[id], cells, &[row as u32]);
-        }
+        self.columns.scatter(&[id], &rows.cells, &[row as u32]);
         let hash = rows.hash(row);
         *self.hashes.at(id) = hash;
         *self.refs.at(id) = 0;
@@ -127,9 +125,7 @@ impl Keys {
         *refs -= 1;
         if *refs == 0 {
             self.index.remove(*self.hashes.get(id), id);
-            for column in &mut self.columns {
-                column.forget(id);
-            }
+            self.columns.forget(id);
             self.free.push(Reverse(id));
             self.dirty.mark(id);
         }
@@ -149,7 +145,7 @@ impl Keys {
 
     /// The key columns of these ids.
     pub(crate) fn gather(&self, ids: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        self.columns.iter().map(|c| c.gather(ids)).collect()
+        self.columns.gather_all(ids)
     }
 
     fn used(&self, chunk: u32) -> Vec<u32> {
@@ -169,15 +165,15 @@ impl Keys {
                 continue;
             }
             out.push(block::seal(id, |data| {
+                // Room for all of it: it is written once, and not moved.
+                data.reserve(CHUNK / 8 + used.len() * (8 + self.columns.encoded_bytes()) + SUM);
                 encode_slots(&used, data);
                 if let Some(latest) = &self.latest {
                     for id in &used {
                         data.extend_from_slice(&latest.get(*id).to_le_bytes());
                     }
                 }
-                for column in &self.columns {
-                    column.encode(&used, data);
-                }
+                self.columns.encode(&used, data);
             }));
         }
         chunks.len() as u64
@@ -192,9 +188,7 @@ impl Keys {
                 *latest.at(*id) = input.i64().ok_or(damaged.clone())?;
             }
         }
-        for column in &mut self.columns {
-            column.decode(&used, &mut input).ok_or(damaged.clone())?;
-        }
+        self.columns.decode(&used, &mut input).ok_or(damaged.clone())?;
         let arrays = self.gather(&used).map_err(|_| damaged.clone())?;
         let rows = KeyRows::new(&arrays, used.len()).map_err(|_| damaged.clone())?;
         for (row, id) in used.iter().enumerate() {
@@ -229,7 +223,7 @@ impl Keys {
 
     /// Bytes on the heap, without texts.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.columns.iter().map(Column::heap_bytes).sum::<usize>()
+        self.columns.heap_bytes()
             + self.index.heap_bytes()
             + self.hashes.heap_bytes()
             + self.refs.heap_bytes()

@@ -4,10 +4,11 @@ use datafusion::arrow::datatypes::DataType;
 use model::StateBlock;
 
 use super::{
-    block::{self, Kind, Reader, StateError},
+    block::{self, Kind, Reader, SUM, StateError},
     chunked::{CHUNK, Chunked},
-    column::Column,
+    column::Columns,
     dirty::Dirty,
+    grown::Grown,
     idle::Idle,
     index::Index,
     keys::{Keys, decode_slots, encode_slots},
@@ -36,7 +37,9 @@ pub(crate) struct Pane {
     /// None without a window: then a slot is its key's id.
     slots: Option<Slots>,
     /// The states of all aggregates, one after the other.
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Columns,
+    /// The states that grow, if the query has any.
+    pub(crate) grown: Option<Grown>,
     flags: Chunked<u8>,
     pub(crate) idle: Option<Idle>,
     len: u32,
@@ -53,11 +56,12 @@ fn hash(id: u32) -> u32 {
 
 impl Pane {
     /// An empty pane; `None` for a type that cannot be kept.
-    pub(crate) fn new(start: i64, windowed: bool, types: &[DataType]) -> Option<Self> {
+    pub(crate) fn new(start: i64, windowed: bool, types: &[DataType], growing: bool) -> Option<Self> {
         Some(Self {
             start,
             slots: windowed.then(Slots::default),
-            columns: types.iter().map(Column::new).collect::<Option<_>>()?,
+            columns: Columns::new(types)?,
+            grown: growing.then(Grown::default),
             flags: Chunked::default(),
             idle: (!windowed).then(Idle::default),
             len: 0,
@@ -94,8 +98,9 @@ impl Pane {
     /// Removes a group of a pane without a window, whose place among the idle is gone already.
     pub(crate) fn remove(&mut self, slot: u32) {
         *self.flags.at(slot) = 0;
-        for column in &mut self.columns {
-            column.forget(slot);
+        self.columns.forget(slot);
+        if let Some(grown) = &mut self.grown {
+            grown.remove(slot);
         }
         self.dirty.mark(slot);
     }
@@ -160,6 +165,8 @@ impl Pane {
                 continue;
             }
             out.push(block::seal(id, |data| {
+                // Room for all of it: it is written once, and not moved.
+                data.reserve(CHUNK / 8 + live.len() * (1 + 4 + 8 + self.columns.encoded_bytes()) + SUM);
                 encode_slots(&live, data);
                 for slot in &live {
                     data.push(*self.flags.get(*slot));
@@ -174,18 +181,19 @@ impl Pane {
                         data.extend_from_slice(&idle.seen(*slot).to_le_bytes());
                     }
                 }
-                for column in &self.columns {
-                    column.encode(&live, data);
-                }
+                self.columns.encode(&live, data);
             }));
         }
-        chunks.len() as u64
+        chunks.len() as u64 + self.grown.as_mut().map_or(0, |grown| grown.checkpoint(self.start, out))
     }
 
     /// Removes the pane's blocks from the checkpoint.
     pub(crate) fn drop_blocks(&self, out: &mut Vec<StateBlock>) {
         let ids = self.dirty.saved().map(|chunk| block::id(Kind::Pane, self.start, chunk));
         out.extend(ids.map(|id| StateBlock { id, data: None }));
+        if let Some(grown) = &self.grown {
+            grown.drop_blocks(self.start, out);
+        }
     }
 
     /// Takes in a block of the checkpoint; blocks come in the order of their chunks, all
@@ -220,17 +228,22 @@ impl Pane {
                 seen.push((input.i64().ok_or(damaged.clone())?, *slot));
             }
         }
-        for column in &mut self.columns {
-            column.decode(&live, &mut input).ok_or(damaged.clone())?;
-        }
+        self.columns.decode(&live, &mut input).ok_or(damaged.clone())?;
         self.dirty.restored(chunk);
         if input.is_empty() { Ok(live.len() as u64) } else { Err(damaged) }
     }
 
-    /// Bytes on the heap, without texts.
+    /// Whether each group has its growing states, after all blocks.
+    pub(crate) fn is_whole(&self) -> bool {
+        let Some(grown) = &self.grown else { return true };
+        (0..self.len.max(grown.end())).all(|slot| (slot < self.len && self.is(slot, LIVE)) == grown.get(slot).is_some())
+    }
+
+    /// Bytes on the heap, without texts in columns.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.slots.as_ref().map_or(0, |s| s.ids.heap_bytes() + s.index.heap_bytes())
-            + self.columns.iter().map(Column::heap_bytes).sum::<usize>()
+            + self.columns.heap_bytes()
+            + self.grown.as_ref().map_or(0, Grown::bytes)
             + self.flags.heap_bytes()
             + self.idle.as_ref().map_or(0, Idle::heap_bytes)
             + self.pending.capacity() * size_of::<u32>()

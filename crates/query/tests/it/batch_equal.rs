@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{ArrayRef, RecordBatch, TimestampMillisecondArray},
+        array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMillisecondArray},
         compute::{cast, concat_batches},
         datatypes::{Field, Schema as ArrowSchema},
     },
@@ -18,156 +18,14 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner},
 };
-use query::{Emit, FeedDef, TimeOptions, Watermarks};
+use query::{Emit, TimeOptions, Watermarks};
 
-use crate::common::{Driver, Event, Table, batch, feed, key, key_of, plan, row};
+use crate::{
+    cases::{Case, Rows, cases},
+    common::{Driver, Event, Table, batch, key_of, plan, row},
+};
 
 const LATENESS: i64 = 5_000;
-
-/// How a feed's rows follow from those of the batch.
-enum Rows {
-    /// They are the same.
-    Same,
-    /// The last of each key, without those that `delete_when` removes.
-    LastOfKey,
-    /// That of the newest window of each key.
-    NewestWindow,
-}
-
-struct Case {
-    feed: FeedDef,
-    rows: Rows,
-    /// The condition of `delete_when`, as a column of the batch.
-    width: Option<i64>,
-}
-
-/// Windows of ten seconds; `{}` stands for FROM.
-fn tumble(sql: &str) -> Case {
-    wide(sql, "INTERVAL '10 seconds'", 10_000)
-}
-
-fn wide(sql: &str, interval: &str, width: i64) -> Case {
-    let sql = sql.replace("{}", &format!("TUMBLE(events, ts, {interval})"));
-    Case { feed: feed(&sql), rows: Rows::Same, width: Some(width) }
-}
-
-fn grouped(sql: &str) -> Case {
-    Case { feed: feed(sql), rows: Rows::Same, width: None }
-}
-
-fn keyed(sql: &str, names: &[&str]) -> Case {
-    let feed = FeedDef { key: Some(key(names)), ..feed(sql) };
-    Case { feed, rows: Rows::LastOfKey, width: None }
-}
-
-fn deleting(sql: &str, names: &[&str], when: &str) -> Case {
-    let mut case = keyed(sql, names);
-    case.feed.delete_when = Some(when.to_owned());
-    case
-}
-
-fn newest(sql: &str, names: &[&str]) -> Case {
-    let mut case = tumble(sql);
-    case.feed.key = Some(key(names));
-    case.rows = Rows::NewestWindow;
-    case
-}
-
-fn cases() -> Vec<Case> {
-    let mut named_key = tumble("SELECT k, h, window_start, min(v) AS low FROM {} GROUP BY k, h, window_start");
-    named_key.feed.key = Some(key(&["window_start", "h", "k"]));
-    let mut upper_key = grouped("SELECT h, upper(h) AS big, count(*) AS n FROM events GROUP BY h");
-    upper_key.feed.key = Some(key(&["big", "h"]));
-    vec![
-        // (b) Windows.
-        tumble(
-            "SELECT k, window_start, window_end, count(*) AS n, avg(v) AS a, max(v) AS m FROM {} GROUP BY k, window_start, window_end",
-        ),
-        tumble("SELECT window_start, count(*) AS n FROM {} GROUP BY window_start"),
-        tumble("SELECT window_end, sum(b) AS s, sum(i) AS t, sum(v) AS w FROM {} GROUP BY window_end"),
-        tumble("SELECT window_end, k, h, f, count(b) AS n FROM {} GROUP BY k, h, f, window_end"),
-        tumble(
-            "SELECT b, window_start, min(b), max(b), min(i), max(i), min(v), max(v) FROM {} GROUP BY b, window_start",
-        ),
-        tumble("SELECT i, window_start, min(k), max(k), min(ts), max(u) FROM {} GROUP BY i, window_start"),
-        tumble("SELECT f, window_start, bool_and(f), bool_or(i > 0), min(f), max(f) FROM {} GROUP BY f, window_start"),
-        tumble("SELECT v, window_start, count(*) AS n FROM {} GROUP BY v, window_start"),
-        tumble("SELECT u, window_start, count(*) AS n, avg(b) AS a FROM {} GROUP BY u, window_start"),
-        tumble("SELECT h, window_start, stddev(v), stddev_pop(v), var(v), var_pop(b) FROM {} GROUP BY h, window_start"),
-        tumble(
-            "SELECT h, window_start, first_value(v ORDER BY ts) AS a, last_value(v ORDER BY ts) AS z FROM {} GROUP BY h, window_start",
-        ),
-        tumble(
-            "SELECT h, window_start, first_value(k ORDER BY ts, b DESC) AS a, last_value(f ORDER BY ts) AS z, last_value(b ORDER BY u) AS b FROM {} GROUP BY h, window_start",
-        ),
-        tumble(
-            "SELECT h, window_start, count(*) FILTER (WHERE v > 0) AS up, sum(b) FILTER (WHERE f) AS fb, avg(v) FILTER (WHERE k = 'a') AS ka FROM {} GROUP BY h, window_start",
-        ),
-        tumble("SELECT k, window_start, count(*) AS n FROM {} WHERE v > 0 AND k IS NOT NULL GROUP BY k, window_start"),
-        tumble("SELECT k, window_start, count(*) AS n FROM {} GROUP BY k, window_start HAVING count(*) > 2"),
-        tumble(
-            "SELECT k, window_start, count(*) AS n FROM {} GROUP BY k, window_start HAVING count(*) < 3 OR avg(v) > 0",
-        ),
-        tumble(
-            "SELECT h, window_start, count(*) AS n FROM {} GROUP BY h, window_start HAVING h <> 'x' AND min(b) IS NOT NULL",
-        ),
-        tumble(
-            "SELECT h, window_start, sum(v) / count(*) AS mean, max(v) - min(v) AS spread, round(avg(v), 2) AS r FROM {} GROUP BY h, window_start",
-        ),
-        tumble("SELECT upper(h) AS big, window_start, count(*) AS n FROM {} GROUP BY upper(h), window_start"),
-        tumble(
-            "SELECT b % 3 AS m, coalesce(k, '?') AS kk, window_start, sum(b + i) AS s FROM {} GROUP BY b % 3, coalesce(k, '?'), window_start",
-        ),
-        tumble(
-            "SELECT CASE WHEN v > 0 THEN 'up' WHEN v < 0 THEN 'down' END AS dir, window_start, count(*) AS n FROM {} GROUP BY 1, 2",
-        ),
-        tumble("SELECT h AS name, window_start AS at, count(*) FROM {} e WHERE e.b > -50 GROUP BY name, at"),
-        tumble(
-            "SELECT h, window_start, max(abs(b)) AS m, sum(length(h)) AS l, avg(i * 2.5) AS d FROM {} GROUP BY h, window_start",
-        ),
-        tumble(
-            "SELECT date_trunc('minute', window_start) AS minute, h, window_start, count(*) AS n FROM {} GROUP BY minute, h, window_start",
-        ),
-        tumble("SELECT h, window_start, window_end FROM {} GROUP BY h, window_start, window_end"),
-        tumble("SELECT j, window_start, count(*) AS n FROM {} GROUP BY j, window_start"),
-        tumble(
-            "SELECT h, window_start, count(*) AS n, count(k) AS c, sum(CASE WHEN f THEN 1 ELSE 0 END) AS t FROM {} GROUP BY h, window_start",
-        ),
-        wide(
-            "SELECT h, window_start, window_end, avg(v) AS a FROM {} GROUP BY h, window_start, window_end",
-            "INTERVAL '1' SECOND",
-            1000,
-        ),
-        wide(
-            "SELECT k, f, window_start, sum(b) AS s FROM {} GROUP BY k, f, window_start",
-            "INTERVAL '1 minute 30 seconds'",
-            90_000,
-        ),
-        wide("SELECT window_start, max(v) AS m FROM {} WHERE f GROUP BY window_start", "INTERVAL '7 ms'", 7),
-        named_key,
-        newest("SELECT h, window_start, count(*) AS n, avg(v) AS a FROM {} GROUP BY h, window_start", &["h"]),
-        newest("SELECT k, f, window_end, max(b) AS m FROM {} GROUP BY k, f, window_end", &["f", "k"]),
-        // (c) Groups without a window.
-        grouped("SELECT k, count(*) AS n, avg(v) AS a, max(v) AS m FROM events GROUP BY k"),
-        grouped("SELECT b, count(*) AS n, min(ts) AS first, max(ts) AS last FROM events GROUP BY b"),
-        grouped("SELECT h, f, sum(b) AS s, stddev(v) AS d FROM events WHERE i >= 0 GROUP BY h, f"),
-        grouped("SELECT h, count(*) AS n FROM events GROUP BY h HAVING sum(b) > 0"),
-        grouped("SELECT h, last_value(k ORDER BY ts) AS k, last_value(v ORDER BY ts) AS v FROM events GROUP BY h"),
-        grouped("SELECT date_bin(INTERVAL '20 seconds', ts) AS bin, h, count(*) AS n FROM events GROUP BY bin, h"),
-        grouped(
-            "SELECT i / 2 AS half, bool_and(f) AS both, var_pop(v) AS vp FROM events WHERE i IS NOT NULL GROUP BY i / 2",
-        ),
-        upper_key,
-        // (a) Rows.
-        keyed("SELECT k, v, ts FROM events", &["k"]),
-        keyed("SELECT v * 2 AS double, h, f, b FROM events WHERE b IS NOT NULL", &["h", "f"]),
-        keyed("SELECT b, i, u, j FROM events", &["b"]),
-        deleting("SELECT h, v, k FROM events", &["h"], "v < 0"),
-        deleting("SELECT h, f AS gone, b + 1 AS n FROM events", &["h"], "gone AND n > 0"),
-        grouped("SELECT ts, k, v + 1 AS w, lower(h) AS h FROM events WHERE f"),
-        grouped("SELECT * FROM events WHERE k = 'a' OR b > 10"),
-    ]
-}
 
 #[derive(Debug, Clone)]
 struct Run {
@@ -294,7 +152,7 @@ fn check(runtime: &tokio::runtime::Runtime, case: &Case, run: &Run) -> Result<()
         prop_assert_eq!(driver.query.groups(), 0, "every window is closed");
     }
     let expected = runtime.block_on(expected(case, &concat_batches(log[0].schema_ref(), &log).unwrap()));
-    same(&driver.table, &expected)
+    same(&driver.table, &expected, case.error)
 }
 
 /// The same tick on the query that was never restarted and on the one that was: equal to the byte.
@@ -330,6 +188,7 @@ async fn expected(case: &Case, log: &RecordBatch) -> Table {
     let table = MemTable::try_new(table.schema(), vec![vec![table]]).unwrap();
     context.register_table("events", Arc::new(table)).unwrap();
     let sql = match case.feed.sql.split_once("TUMBLE(") {
+        _ if case.batch.is_some() => case.batch.clone().unwrap(),
         None => case.feed.sql.clone(),
         Some((before, after)) => format!("{before}events{}", after.split_once(')').unwrap().1),
     };
@@ -392,9 +251,27 @@ fn shaped(batch: &RecordBatch, output: &model::FeedSchema, seq: &mut i64) -> Rec
         }
         let found = batch.column_by_name(&column.name).or_else(|| by_text(batch, &column.name));
         let found = found.unwrap_or_else(|| panic!("{} in {:?}", column.name, batch.schema()));
-        columns.push(cast(found, &column.data_type.arrow()).unwrap());
+        columns.push(match found.as_list_opt::<i32>() {
+            Some(lists) => {
+                Arc::new(lists.iter().map(|list| list.map(|l| json(&l, &column.name))).collect::<StringArray>())
+            }
+            None => cast(found, &column.data_type.arrow()).unwrap(),
+        });
     }
     RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns).unwrap()
+}
+
+/// A list as json, as feeds have it.
+fn json(list: &ArrayRef, name: &str) -> String {
+    let element = |at: usize| match ScalarValue::try_from_array(list, at).unwrap() {
+        value if value.is_null() => "null".to_owned(),
+        ScalarValue::Utf8(Some(text)) if name == "js" => text,
+        ScalarValue::Utf8(Some(text)) => serde_json::to_string(&text).unwrap(),
+        ScalarValue::Float64(Some(number)) => serde_json::to_string(&number).unwrap(),
+        ScalarValue::TimestampMillisecond(Some(ms), _) => ms.to_string(),
+        other => other.to_string(),
+    };
+    format!("[{}]", (0..list.len()).map(element).collect::<Vec<_>>().join(","))
 }
 
 /// A column without an alias: DataFusion adds the table's name, a feed does not.
@@ -418,17 +295,16 @@ fn with_windows(log: &RecordBatch, width: i64) -> RecordBatch {
     RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns).unwrap()
 }
 
-use datafusion::arrow::array::Array;
-
-fn same(found: &Table, expected: &Table) -> Result<(), TestCaseError> {
+fn same(found: &Table, expected: &Table, error: f64) -> Result<(), TestCaseError> {
     let keys = |table: &Table| table.keys().cloned().collect::<Vec<_>>();
     prop_assert_eq!(keys(found), keys(expected));
     for (key, (row, _)) in found {
         for (a, b) in row.iter().zip(&expected[key].0) {
             let equal = match (a, b) {
                 (ScalarValue::Float64(Some(a)), ScalarValue::Float64(Some(b))) => {
-                    (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0) || (a.is_nan() && b.is_nan())
+                    (a - b).abs() <= error + 1e-9 * a.abs().max(b.abs()).max(1.0) || (a.is_nan() && b.is_nan())
                 }
+                (ScalarValue::Int64(Some(a)), ScalarValue::Int64(Some(b))) => a.abs_diff(*b) as f64 <= error,
                 (a, b) => a == b,
             };
             prop_assert!(equal, "{key:?}: found {row:?}, expected {:?}", expected[key].0);

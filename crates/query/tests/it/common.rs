@@ -85,6 +85,7 @@ pub fn feed(sql: &str) -> FeedDef {
         emit: Emit::Changes,
         refresh_ms: 0,
         max_groups: 1_000_000,
+        max_group_state: 1 << 20,
         idle_ttl_ms: 86_400_000,
     }
 }

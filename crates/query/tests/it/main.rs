@@ -1,8 +1,11 @@
 //! What the crate promises, seen from outside.
 
 mod batch_equal;
+mod cases;
 mod common;
 mod cost;
 mod damage;
+mod grow;
+mod json;
 mod refusals;
 mod ticks;

@@ -111,9 +111,10 @@ pub async fn unpacked(headers: &HeaderMap, body: Bytes, max: usize, held: &mut H
     let encoding = match headers.get(header::CONTENT_ENCODING).map(|e| e.to_str().unwrap_or("").trim()) {
         None | Some("identity") => return Ok(body),
         Some(gzip) if gzip.eq_ignore_ascii_case("gzip") => Encoding::Gzip,
+        Some(zstd) if zstd.eq_ignore_ascii_case("zstd") => Encoding::Zstd,
         Some(other) => {
             let shown: String = other.chars().take(40).collect();
-            let detail = format!("Content-Encoding `{shown}` is not read: expected gzip or none");
+            let detail = format!("Content-Encoding `{shown}` is not read: expected gzip, zstd or none");
             return Err(Problem::new(Code::UnsupportedMedia, detail));
         }
     };

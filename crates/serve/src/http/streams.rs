@@ -120,9 +120,10 @@ fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {
         "application/json" => Ok(Format::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
         "text/csv" => Ok(Format::Csv),
+        "application/msgpack" | "application/vnd.msgpack" | "application/x-msgpack" => Ok(Format::MsgPack),
         _ => {
             let shown: String = media.chars().take(80).collect();
-            let expected = "application/json, application/x-ndjson, application/jsonl or text/csv";
+            let expected = "application/json, application/x-ndjson, application/jsonl, text/csv or application/msgpack";
             Err(Problem::new(Code::UnsupportedMedia, format!("Content-Type: found {shown}, expected {expected}")))
         }
     }

@@ -96,7 +96,7 @@ impl Decoder {
         let result = if record.len() > self.limits.max_record {
             Err(self.too_large())
         } else {
-            push_record(&mut self.table.columns, &self.fields, self.limits.max_depth, record)
+            push_record(&mut self.table.columns, &self.fields, &self.limits, record)
         };
         match result {
             Ok(()) => self.table.accept(end),

@@ -32,6 +32,8 @@ struct Header {
     fields: usize,
     /// For each column, the number of its field.
     of_column: Vec<Option<usize>>,
+    /// As it came, with a line's end.
+    line: Vec<u8>,
 }
 
 /// What stands at a place of the input.
@@ -51,17 +53,21 @@ impl Default for Csv {
 }
 
 impl Csv {
-    pub fn set_header(&mut self, columns: &[Column], header: &[u8]) -> Result<(), HeaderError> {
-        self.header = Some(self.read_header(columns, header)?);
+    pub fn set_header(&mut self, columns: &[Column], max_fields: usize, header: &[u8]) -> Result<(), HeaderError> {
+        self.header = Some(self.read_header(columns, max_fields, header)?);
         Ok(())
     }
 
-    fn read_header(&mut self, columns: &[Column], header: &[u8]) -> Result<Header, HeaderError> {
+    fn read_header(&mut self, columns: &[Column], max_fields: usize, header: &[u8]) -> Result<Header, HeaderError> {
         let header = header.strip_prefix(BOM).unwrap_or(header);
         self.reader.reset();
-        let Step::Record { fields, .. } = self.next(header, 0, true) else {
+        let Step::Record { fields, end } = self.next(header, 0, true) else {
             return Err(HeaderError("expected a header line that names the fields, found none".to_owned()));
         };
+        if fields > max_fields {
+            let message = format!("the header line names {fields} fields; a record may have {max_fields}");
+            return Err(HeaderError(message));
+        }
         let mut names = Vec::with_capacity(fields);
         for field in 0..fields {
             let name = std::str::from_utf8(self.field(field));
@@ -83,7 +89,8 @@ impl Csv {
             }
             of_column.push(first);
         }
-        Ok(Header { fields, of_column })
+        let line = [without_line_end(&header[..end]), b"\n"].concat();
+        Ok(Header { fields, of_column, line })
     }
 
     pub fn first_record_end(&mut self, bytes: &[u8], last: bool) -> Option<usize> {
@@ -147,7 +154,7 @@ impl Decoder {
         let header = match self.csv.header.clone() {
             Some(header) => header,
             // The first record of this input names its fields, and of this input alone.
-            None => match self.csv.read_header(&self.table.columns, bytes) {
+            None => match self.csv.read_header(&self.table.columns, self.limits.max_fields, bytes) {
                 Ok(header) => {
                     pos = self.csv.first_record_end(bytes, last).unwrap_or(bytes.len());
                     header
@@ -158,6 +165,7 @@ impl Decoder {
                 }
             },
         };
+        self.table.raw_head.clone_from(&header.line);
         let valid = simdutf8::basic::from_utf8(&bytes[pos..]).is_ok();
         self.csv.reader.reset();
         loop {
@@ -189,7 +197,7 @@ impl Decoder {
         for (column, field) in self.table.columns.iter_mut().zip(&header.of_column) {
             let text = field.map_or(Ok(""), |field| std::str::from_utf8(self.csv.field(field)));
             let result = match text {
-                Ok(text) => push_text(column, text),
+                Ok(text) => push_text(column, &self.limits, text),
                 Err(_) => Err(Fault::malformed("not valid UTF-8")),
             };
             if let Err(fault) = result {

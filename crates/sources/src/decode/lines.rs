@@ -52,7 +52,7 @@ impl Decoder {
             }
             self.table.take_back();
         }
-        match push_record(&mut self.table.columns, &self.fields, self.limits.max_depth, record) {
+        match push_record(&mut self.table.columns, &self.fields, &self.limits, record) {
             Ok(()) => self.table.accept(next),
             Err(fault) => self.table.reject(fault, record),
         }

@@ -3,10 +3,12 @@
 //! # Layout
 //!
 //! - [`Decoder`]: formats, limits, and what came of an input
-//! - `lines`, `body`, `csv`: the three formats, cut into records
+//! - `lines`, `body`, `csv`, `msgpack`: the four formats, cut into records
 //! - `record`: one JSON record, the careful way, with a message for every fault
 //! - `scan`: one JSON record, the fast way, where it is as expected
 //! - `value`, `number`, `time`, `text`: what the column types take
+//! - `cells`: rows that come as typed values already
+//! - `pack`, `json_text`: the bytes of MessagePack, and what JSON they are
 //! - `columns`: the batch that is being filled
 //!
 //! ```
@@ -21,10 +23,14 @@
 //! ```
 
 mod body;
+mod cells;
 mod columns;
 mod csv;
+mod json_text;
 mod lines;
+mod msgpack;
 mod number;
+mod pack;
 mod record;
 mod scan;
 mod text;
@@ -39,10 +45,15 @@ use bytes::Bytes;
 use config::StreamColumn;
 use model::{DeadLetter, RawFormat, Reason, dead_letter::MAX_RAW};
 
-use self::{columns::Column, csv::Csv, record::Fields, scan::Scan, value::Fault};
+use self::{columns::Column, csv::Csv, msgpack::Pack, record::Fields, scan::Scan, value::Fault};
 
 pub use self::csv::HeaderError;
-pub(crate) use self::{text::char_boundary, time::date_text};
+pub(crate) use self::{
+    cells::Cell,
+    pack::Head,
+    text::char_boundary,
+    time::{checked as checked_millis, date_text},
+};
 
 /// How many refused records of one input are kept. A record can be two bytes short, and
 /// what is kept of it a hundred times that; more are counted, and said in one last letter.
@@ -55,20 +66,41 @@ const MAX_BATCH_BYTES: usize = 32 << 20;
 /// No record may be longer, whatever the limits say: its texts must fit the offsets too.
 const MAX_RECORD: usize = 1 << 30;
 
+/// No record may nest deeper, whatever the limits say: the stack must hold it.
+const MAX_DEPTH: usize = 1024;
+
 /// Limits on what is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one record; at most 1 GiB.
     pub max_record: usize,
-    /// How deep a record's brackets may nest, its own counted.
+    /// How deep a record's brackets may nest, its own counted; at most 1024.
     pub max_depth: usize,
+    /// Fields of one record, those that no column reads counted; those within its values not.
+    pub max_fields: usize,
     /// Rows of one batch.
     pub batch_rows: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_record: 1 << 20, max_depth: 64, batch_rows: 8192 }
+        Self { max_record: 1 << 20, max_depth: 64, max_fields: 4096, batch_rows: 8192 }
+    }
+}
+
+impl Limits {
+    fn too_large(&self) -> Fault {
+        let message = format!("longer than the {} bytes that a record may have", self.max_record);
+        Fault::new(Reason::TooLarge, message)
+    }
+
+    fn too_deep(&self) -> Fault {
+        Fault::malformed(format!("nested deeper than {} levels", self.max_depth))
+    }
+
+    fn too_many_fields(&self) -> Fault {
+        let message = format!("more than the {} fields that a record may have", self.max_fields);
+        Fault::new(Reason::TooLarge, message)
     }
 }
 
@@ -81,6 +113,8 @@ pub enum Format {
     Ndjson,
     /// RFC 4180; the first record names the fields, unless [`Decoder::csv_header`] has.
     Csv,
+    /// One map, or an array of maps, or several of these one behind the other: the whole input.
+    MsgPack,
 }
 
 impl From<RawFormat> for Format {
@@ -89,8 +123,7 @@ impl From<RawFormat> for Format {
         match format {
             RawFormat::Json => Self::Json,
             RawFormat::Csv => Self::Csv,
-            // TODO-MERGE
-            RawFormat::Msgpack => Self::Json,
+            RawFormat::Msgpack => Self::MsgPack,
         }
     }
 }
@@ -105,7 +138,7 @@ pub struct Decoded {
     /// What was refused, in order: all of it up to [`MAX_REJECTIONS`], and one more that
     /// says how many followed. The exact count is `total - accepted`.
     pub rejected: Vec<Rejection>,
-    /// How many records there were. A JSON text that cannot be read counts as one.
+    /// How many records there were. Where an input is refused as a whole, it counts as one.
     pub total: u64,
 }
 
@@ -126,6 +159,7 @@ pub struct Decoder {
     /// `None` where each record is read the careful way.
     scan: Option<Scan>,
     csv: Csv,
+    pack: Pack,
     limits: Limits,
     table: Table,
 }
@@ -142,12 +176,17 @@ impl Decoder {
             .collect();
         let fields = Fields::new(&columns);
         let simple = fields.are_distinct() && columns.len() < usize::from(u16::MAX);
-        let limits =
-            Limits { max_record: limits.max_record.min(MAX_RECORD), batch_rows: limits.batch_rows.max(1), ..limits };
+        let limits = Limits {
+            max_record: limits.max_record.min(MAX_RECORD),
+            max_depth: limits.max_depth.min(MAX_DEPTH),
+            batch_rows: limits.batch_rows.max(1),
+            ..limits
+        };
         Self {
             fields,
-            scan: simple.then(|| Scan::new(&columns, limits.max_depth)),
+            scan: simple.then(|| Scan::new(&columns, &limits)),
             csv: Csv::default(),
+            pack: Pack::default(),
             limits,
             table: Table::new(schema.to_arrow(), columns, limits.batch_rows),
         }
@@ -175,20 +214,27 @@ impl Decoder {
     ///
     /// A line of NDJSON or CSV that is bad is refused alone. A JSON text that is not valid
     /// as a whole (cut off, not UTF-8) is refused as a whole, with the place of the fault:
-    /// a producer can then send it again, without half of it being there twice.
+    /// a producer can then send it again, without half of it being there twice. So is MessagePack
+    /// that is cut off or is none.
     pub fn decode(&mut self, format: Format, bytes: &[u8]) -> Decoded {
         self.decode_piece(format, bytes, true).0
     }
 
     /// Names the fields of the CSV records to come, in place of the first record of each input.
     pub fn csv_header(&mut self, header: &[u8]) -> Result<(), HeaderError> {
-        self.csv.set_header(&self.table.columns, header)
+        self.csv.set_header(&self.table.columns, self.limits.max_fields, header)
     }
 
     /// Decodes the whole records at the beginning of `bytes`, and says how many bytes they
     /// take. If it is the `last` piece, its rest is a record too.
     pub(crate) fn decode_piece(&mut self, format: Format, bytes: &[u8], last: bool) -> (Decoded, usize) {
         self.table.begin(bytes.len());
+        self.table.raw_head.clear();
+        self.table.raw_format = match format {
+            Format::Json | Format::Ndjson => RawFormat::Json,
+            Format::Csv => RawFormat::Csv,
+            Format::MsgPack => RawFormat::Msgpack,
+        };
         let consumed = match format {
             Format::Json => {
                 self.decode_body(bytes);
@@ -200,6 +246,10 @@ impl Decoder {
                 whole
             }
             Format::Csv => self.decode_csv(bytes, last),
+            Format::MsgPack => {
+                self.decode_msgpack(bytes);
+                bytes.len()
+            }
         };
         (self.table.end(consumed), consumed)
     }
@@ -219,7 +269,7 @@ impl Decoder {
     pub(crate) fn skip(&mut self, format: Format, bytes: &[u8]) -> Option<usize> {
         match format {
             Format::Csv => self.csv.skip(bytes),
-            Format::Json | Format::Ndjson => memchr::memchr(b'\n', bytes).map(|i| i + 1),
+            Format::Json | Format::Ndjson | Format::MsgPack => memchr::memchr(b'\n', bytes).map(|i| i + 1),
         }
     }
 
@@ -230,12 +280,19 @@ impl Decoder {
 
     /// The letter for a record that is too large, from its beginning.
     pub(crate) fn too_large_letter(&self, head: &[u8]) -> DeadLetter {
-        letter(self.too_large(), head)
+        self.table.letter(self.too_large(), head)
     }
 
     fn too_large(&self) -> Fault {
-        let message = format!("longer than the {} bytes that a record may have", self.limits.max_record);
-        Fault::new(Reason::TooLarge, message)
+        self.limits.too_large()
+    }
+
+    fn too_deep(&self) -> Fault {
+        self.limits.too_deep()
+    }
+
+    fn too_many_fields(&self) -> Fault {
+        self.limits.too_many_fields()
     }
 }
 
@@ -248,16 +305,6 @@ pub(crate) fn stream_column(column: &StreamColumn, event_time: Option<&str>) -> 
     }
 }
 
-fn letter(fault: Fault, raw: &[u8]) -> DeadLetter {
-    DeadLetter {
-        reason: fault.reason,
-        feed: String::new(),
-        message: fault.message,
-        raw: Bytes::copy_from_slice(&raw[..char_boundary(raw, MAX_RAW)]),
-        format: RawFormat::Json,
-    }
-}
-
 /// The batch that is being filled, and what came of the input so far.
 #[derive(Debug)]
 struct Table {
@@ -265,6 +312,10 @@ struct Table {
     columns: Vec<Column>,
     batch_rows: usize,
     max_rejections: usize,
+    /// How the records that come in are written.
+    raw_format: RawFormat,
+    /// What they cannot be read without: the header line of CSV.
+    raw_head: Vec<u8>,
     /// Rows in `columns`.
     row: usize,
     /// Where in the input the batch starts.
@@ -282,11 +333,26 @@ impl Table {
             columns,
             batch_rows,
             max_rejections: MAX_REJECTIONS,
+            raw_format: RawFormat::Json,
+            raw_head: Vec::new(),
             row: 0,
             batch_start: 0,
             input_len: 0,
             record_len: 64,
             out: Decoded::default(),
+        }
+    }
+
+    /// A record that is refused, so that it can be read again by itself.
+    fn letter(&self, fault: Fault, raw: &[u8]) -> DeadLetter {
+        // A little more than is kept, to see whether the cut would split a character.
+        let raw = [&self.raw_head, &raw[..raw.len().min(MAX_RAW + 4)]].concat();
+        DeadLetter {
+            reason: fault.reason,
+            feed: String::new(),
+            message: fault.message,
+            raw: Bytes::copy_from_slice(&raw[..char_boundary(&raw, MAX_RAW)]),
+            format: self.raw_format,
         }
     }
 
@@ -334,12 +400,12 @@ impl Table {
         let (index, kept) = (self.out.total, self.out.rejected.len());
         self.out.total += 1;
         if kept < self.max_rejections {
-            self.out.rejected.push(Rejection { index, letter: letter(fault, raw) });
+            self.out.rejected.push(Rejection { index, letter: self.letter(fault, raw) });
             return;
         }
         let unkept = self.out.total - self.out.accepted - kept.min(self.max_rejections) as u64;
         let message = format!("{unkept} more records of this input were refused; the last: {}", fault.message);
-        let last = Rejection { index, letter: letter(Fault::new(fault.reason, message), raw) };
+        let last = Rejection { index, letter: self.letter(Fault::new(fault.reason, message), raw) };
         self.out.rejected.truncate(self.max_rejections);
         self.out.rejected.push(last);
     }

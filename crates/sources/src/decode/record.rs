@@ -10,6 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 use serde_json::value::RawValue;
 
 use super::{
+    Limits,
     columns::Column,
     text::depth,
     value::{Fault, not_an_object, push_json, without_place},
@@ -37,6 +38,21 @@ impl Fields {
         Self { numbers, of_column }
     }
 
+    /// How many fields columns read.
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The number of the field of this name, if a column reads it.
+    pub fn number(&self, name: &str) -> Option<usize> {
+        self.numbers.get(name).copied()
+    }
+
+    /// For each column, the number of its field.
+    pub fn of_column(&self) -> &[usize] {
+        &self.of_column
+    }
+
     /// Whether each column has a field of its own.
     pub fn are_distinct(&self) -> bool {
         self.numbers.len() == self.of_column.len()
@@ -49,13 +65,13 @@ impl Fields {
 pub(super) fn push_record(
     columns: &mut [Column],
     fields: &Fields,
-    max_depth: usize,
+    limits: &Limits,
     record: &[u8],
 ) -> Result<(), Fault> {
     let text = std::str::from_utf8(record)
         .map_err(|e| Fault::malformed(format!("not valid UTF-8 at byte {} of the record", e.valid_up_to())))?;
-    if depth(record) > max_depth {
-        return Err(Fault::malformed(format!("nested deeper than {max_depth} levels")));
+    if depth(record) > limits.max_depth {
+        return Err(limits.too_deep());
     }
     let malformed = |e: &serde_json::Error| Fault::new(Reason::Malformed, message(text, e));
     if !text.starts_with('{') {
@@ -63,8 +79,11 @@ pub(super) fn push_record(
         return Err(not_an_object(raw.get()));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let values = Object(fields).deserialize(&mut deserializer).map_err(|e| malformed(&e))?;
+    let (values, count) = Object(fields).deserialize(&mut deserializer).map_err(|e| malformed(&e))?;
     deserializer.end().map_err(|e| malformed(&e))?;
+    if count > limits.max_fields {
+        return Err(limits.too_many_fields());
+    }
     for (column, &field) in columns.iter_mut().zip(&fields.of_column) {
         push_json(column, values[field])?;
     }
@@ -81,11 +100,12 @@ fn message(text: &str, error: &serde_json::Error) -> String {
     format!("not JSON at column {}: {}{hint}", error.column(), without_place(error))
 }
 
-/// Reads an object into one raw value for each field; the last of equal names wins.
+/// Reads an object into one raw value for each field, of equal names the last, and counts
+/// all its fields.
 struct Object<'f>(&'f Fields);
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = Vec<Option<&'de RawValue>>;
+    type Value = (Vec<Option<&'de RawValue>>, usize);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -93,15 +113,16 @@ impl<'de> DeserializeSeed<'de> for Object<'_> {
 }
 
 impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Vec<Option<&'de RawValue>>;
+    type Value = (Vec<Option<&'de RawValue>>, usize);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut values = vec![None; self.0.numbers.len()];
+        let (mut values, mut count) = (vec![None; self.0.numbers.len()], 0);
         while let Some(field) = map.next_key_seed(Name(self.0))? {
+            count += 1;
             match field {
                 Some(number) => values[number] = Some(map.next_value()?),
                 None => {
@@ -109,7 +130,7 @@ impl<'de> Visitor<'de> for Object<'_> {
                 }
             }
         }
-        Ok(values)
+        Ok((values, count))
     }
 }
 

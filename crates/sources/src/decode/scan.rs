@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use model::DataType;
 
 use super::{
+    Limits,
     columns::{Column, TextLists, Values},
     number, text, time,
     value::plain_number,
@@ -84,17 +85,21 @@ pub(super) struct Scan {
     by_name: HashMap<Vec<u8>, u16>,
     /// How deep a value within a record may nest.
     max_nested: usize,
+    /// How many fields a record may have.
+    max_fields: usize,
     layout: Layout,
 }
 
 impl Scan {
-    /// A scan for columns of distinct fields; `max_depth` counts the record itself.
-    pub fn new(columns: &[Column], max_depth: usize) -> Self {
+    /// A scan for columns of distinct fields.
+    pub fn new(columns: &[Column], limits: &Limits) -> Self {
         let by_name = columns.iter().enumerate().map(|(i, c)| (c.from.clone().into_bytes(), i as u16)).collect();
         Self {
             leads: Vec::new(),
             by_name,
-            max_nested: max_depth.saturating_sub(1).min(MAX_NESTED),
+            // The limit counts the record itself.
+            max_nested: limits.max_depth.saturating_sub(1).min(MAX_NESTED),
+            max_fields: limits.max_fields,
             layout: Layout::Lines,
         }
     }
@@ -162,6 +167,10 @@ impl Scan {
                 b',' if at > 0 => pos = self.blanks(bytes, pos + 1),
                 b'}' if at > 0 => return Some((pos, filled)),
                 _ => return None,
+            }
+            // Leads are learned here alone, so that no record has more of them either.
+            if at == self.max_fields {
+                return None;
             }
             let (name, end) = plain_string(bytes, pos)?;
             pos = self.colon(bytes, end)?;
@@ -422,7 +431,7 @@ mod tests {
     /// What of the lines the scan takes by itself.
     fn taken(lines: &[&str]) -> Vec<bool> {
         let mut columns = columns();
-        let mut scan = Scan::new(&columns, 64);
+        let mut scan = Scan::new(&columns, &Limits::default());
         let mut rows = 0;
         let mut one = |line: &str| {
             let end = scan.record(&mut columns, rows, line.as_bytes(), 0);

@@ -13,7 +13,7 @@ const LATEST: i64 = 253_402_300_799_999;
 
 /// Why something is no time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TimeError {
+pub(crate) enum TimeError {
     /// Text of another form.
     Text,
     /// Outside of the years 0001 to 9999.
@@ -22,7 +22,7 @@ pub(super) enum TimeError {
 
 /// Milliseconds, if they are within the years that can be written in RFC 3339.
 #[inline]
-pub(super) fn checked(millis: i64) -> Result<i64, TimeError> {
+pub(crate) fn checked(millis: i64) -> Result<i64, TimeError> {
     if (EARLIEST..=LATEST).contains(&millis) { Ok(millis) } else { Err(TimeError::Range) }
 }
 

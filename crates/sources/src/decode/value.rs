@@ -7,9 +7,10 @@ use model::{DataType, Reason};
 use serde_json::value::RawValue;
 
 use super::{
+    Limits,
     columns::{Column, TextLists, Values},
     number::{NotInteger, exact_decimal, exact_integer, floor_integer, number_end},
-    text::{append_base64, append_compact, shortened},
+    text::{append_base64, append_compact, depth, shortened},
     time::{self, TimeError},
 };
 
@@ -127,7 +128,7 @@ fn push_items(from: &str, lists: &mut TextLists, array: &str) -> Result<(), Faul
 }
 
 /// Appends the value of a CSV record's field; an empty field is null.
-pub(super) fn push_text(column: &mut Column, field: &str) -> Result<(), Fault> {
+pub(super) fn push_text(column: &mut Column, limits: &Limits, field: &str) -> Result<(), Fault> {
     if field.is_empty() {
         return push_missing(column, true);
     }
@@ -138,6 +139,10 @@ pub(super) fn push_text(column: &mut Column, field: &str) -> Result<(), Fault> {
         Values::Json(texts) => {
             let raw: &RawValue = serde_json::from_str(field)
                 .map_err(|e| Fault::malformed(format!("field \"{}\": not JSON: {}", column.from, without_place(&e))))?;
+            // The record itself is a level, as in JSON.
+            if depth(field.as_bytes()) >= limits.max_depth {
+                return Err(limits.too_deep());
+            }
             append_compact(&mut texts.bytes, raw.get().as_bytes());
             texts.close();
         }
@@ -191,7 +196,7 @@ pub(super) fn push_text(column: &mut Column, field: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn push_missing(column: &mut Column, is_null: bool) -> Result<(), Fault> {
+pub(super) fn push_missing(column: &mut Column, is_null: bool) -> Result<(), Fault> {
     if column.required {
         let what = if is_null { "is null" } else { "is missing" };
         let message = format!("field \"{}\" {what}: every record needs its {}", column.from, column.data_type);
@@ -201,7 +206,7 @@ fn push_missing(column: &mut Column, is_null: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn as_decimal(from: &str, data_type: DataType, number: &str) -> Result<i128, Fault> {
+pub(super) fn as_decimal(from: &str, data_type: DataType, number: &str) -> Result<i128, Fault> {
     let DataType::Decimal { precision, scale } = data_type else {
         return Err(wrong_type(from, data_type, "a decimal"));
     };
@@ -230,12 +235,12 @@ pub(super) fn plain_number(text: &str) -> Option<&str> {
     (number_end(unsigned, kept) == Some(unsigned.len()) && unsigned[0] != b'-').then_some(text)
 }
 
-fn is_integer_text(text: &str) -> bool {
+pub(super) fn is_integer_text(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn wrong_type(from: &str, expected: DataType, found: &str) -> Fault {
+pub(super) fn wrong_type(from: &str, expected: DataType, found: &str) -> Fault {
     let form = match expected {
         DataType::Timestamp => " (milliseconds since 1970, or RFC 3339 text)",
         DataType::Date => " (text like 2024-12-31)",
@@ -246,7 +251,7 @@ fn wrong_type(from: &str, expected: DataType, found: &str) -> Fault {
     Fault::new(Reason::WrongType, format!("field \"{from}\": expected {expected}{form}, found {found}"))
 }
 
-fn not_integer(from: &str, data_type: DataType, error: NotInteger, raw: &str) -> Fault {
+pub(super) fn not_integer(from: &str, data_type: DataType, error: NotInteger, raw: &str) -> Fault {
     let (low, high) = match data_type {
         DataType::Int => (i64::from(i32::MIN), i64::from(i32::MAX)),
         _ => (i64::MIN, i64::MAX),
@@ -260,12 +265,12 @@ fn not_integer(from: &str, data_type: DataType, error: NotInteger, raw: &str) ->
     }
 }
 
-fn beyond_double(from: &str, raw: &str) -> Fault {
+pub(super) fn beyond_double(from: &str, raw: &str) -> Fault {
     let message = format!("field \"{from}\": {} is beyond what double holds (about ±1.8e308)", shortened(raw));
     Fault::new(Reason::OutOfRange, message)
 }
 
-fn not_a_time(from: &str, error: TimeError, raw: &str) -> Fault {
+pub(super) fn not_a_time(from: &str, error: TimeError, raw: &str) -> Fault {
     match error {
         TimeError::Text => wrong_type(from, DataType::Timestamp, &format!("text {}", shortened(raw))),
         TimeError::Range => {
@@ -280,7 +285,7 @@ fn not_a_time(from: &str, error: TimeError, raw: &str) -> Fault {
     }
 }
 
-fn not_a_date(from: &str, error: TimeError, raw: &str) -> Fault {
+pub(super) fn not_a_date(from: &str, error: TimeError, raw: &str) -> Fault {
     match error {
         TimeError::Text => wrong_type(from, DataType::Date, &format!("text {}", shortened(raw))),
         TimeError::Range => {

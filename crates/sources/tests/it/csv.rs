@@ -71,7 +71,9 @@ fn a_record_of_another_length_is_refused() {
         ]
     );
     assert_eq!(decoded.accepted, 1);
-    assert_eq!(decoded.rejected[0].letter.raw, "a,1");
+    // With its header, so that it can be read again by itself.
+    assert_eq!(decoded.rejected[0].letter.raw, "metric,value,ts\na,1");
+    assert_eq!(decoded.rejected[0].letter.format, model::RawFormat::Csv);
 }
 
 #[test]

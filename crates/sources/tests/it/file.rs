@@ -13,26 +13,31 @@ use tempfile::TempDir;
 
 use super::{events, rows};
 
-fn open_with(path: &Path, format: FileFormat, follow: bool, limits: Limits) -> Result<FileSource, SourceError> {
+pub(crate) fn open_with(
+    path: &Path,
+    format: FileFormat,
+    follow: bool,
+    limits: Limits,
+) -> Result<FileSource, SourceError> {
     let source = config::FileSource { path: path.to_owned(), format, follow };
     FileSource::open(&source, &events(), Some("ts"), limits)
 }
 
-fn open(path: &Path, format: FileFormat, follow: bool) -> FileSource {
+pub(crate) fn open(path: &Path, format: FileFormat, follow: bool) -> FileSource {
     open_with(path, format, follow, Limits::default()).expect("the file opens")
 }
 
-fn append(path: &Path, text: &str) {
+pub(crate) fn append(path: &Path, text: &str) {
     let mut file = OpenOptions::new().append(true).create(true).open(path).expect("opens");
     file.write_all(text.as_bytes()).expect("writes");
 }
 
-fn line(i: usize) -> String {
+pub(crate) fn line(i: usize) -> String {
     format!("{{\"metric\":\"m\",\"value\":{i}.5,\"ts\":{i}}}\n")
 }
 
 /// Reads until there is nothing more at the moment.
-fn read_all(source: &mut FileSource) -> Vec<Read> {
+pub(crate) fn read_all(source: &mut FileSource) -> Vec<Read> {
     let mut reads = Vec::new();
     loop {
         let read = source.read().expect("reads");
@@ -45,13 +50,13 @@ fn read_all(source: &mut FileSource) -> Vec<Read> {
 }
 
 /// Rows and dead letters of reads, and the last position.
-fn outcome(reads: &[Read]) -> (Vec<String>, Vec<(Reason, String)>, String) {
+pub(crate) fn outcome(reads: &[Read]) -> (Vec<String>, Vec<(Reason, String)>, String) {
     let letters = reads.iter().flat_map(|r| &r.dead).map(|l| (l.reason, l.message.clone()));
     let position = reads.last().map(|r| r.position.clone()).unwrap_or_default();
     (reads.iter().flat_map(|r| rows(&r.batches)).collect(), letters.collect(), position)
 }
 
-fn read_until(source: &mut FileSource, end: &str) -> Vec<Read> {
+pub(crate) fn read_until(source: &mut FileSource, end: &str) -> Vec<Read> {
     let mut reads = Vec::new();
     loop {
         let read = source.read_until(end).expect("reads");
@@ -95,10 +100,10 @@ fn long_file(path: &Path, format: FileFormat) {
     let record = |i: usize| match (format, i % 1000) {
         (_, 500) => "bad\n".to_owned(),
         (FileFormat::Ndjson, 600) => format!("{{\"metric\":\"{}\"}}\n", "x".repeat(3000)),
-        (FileFormat::Csv, 600) => format!("\"{}\n\n\",1,1\r\n", "x\"\"".repeat(1000)),
+        (_, 600) => format!("\"{}\n\n\",1,1\r\n", "x\"\"".repeat(1000)),
         (FileFormat::Ndjson, _) => line(i),
-        (FileFormat::Csv, 700) => format!("\"two\r\nlines\",{i},{i}\n"),
-        (FileFormat::Csv, _) => format!("some metric of this host,{i},{i}\n"),
+        (_, 700) => format!("\"two\r\nlines\",{i},{i}\n"),
+        (_, _) => format!("some metric of this host,{i},{i}\n"),
     };
     let text = header.to_owned() + &(0..30_000).map(record).collect::<Vec<_>>().concat();
     append(path, &text);
@@ -182,42 +187,6 @@ fn a_file_that_changed_is_said_and_never_read_on() {
         let error = open(&path, FileFormat::Ndjson, true).seek(Some(bad));
         assert!(matches!(error, Err(SourceError::BadPosition(_))), "{bad}");
     }
-}
-
-#[test]
-fn a_followed_file_that_is_cut_or_replaced_is_said() {
-    let dir = TempDir::new().expect("a directory");
-    let path = dir.path().join("events.ndjson");
-    let changed = |source: &mut FileSource| loop {
-        match source.read() {
-            Ok(read) => assert!(read.batches.is_empty(), "read on in another file"),
-            Err(SourceError::Changed { what, .. }) => return what,
-            Err(error) => panic!("{error}"),
-        }
-    };
-    // Cut.
-    append(&path, &(line(1) + &line(2)));
-    let mut source = open(&path, FileFormat::Ndjson, true);
-    read_all(&mut source);
-    source.read().expect("idle");
-    OpenOptions::new().write(true).open(&path).and_then(|f| f.set_len(3)).expect("cuts");
-    assert!(changed(&mut source).starts_with("it has 3 bytes"));
-    // Written anew in place, and longer than before.
-    source.seek(None).expect("opens");
-    fs::write(&path, line(1)).expect("writes");
-    read_all(&mut source);
-    source.read().expect("idle");
-    fs::write(&path, line(5) + &line(6)).expect("writes");
-    assert_eq!(changed(&mut source), "its beginning is another");
-    // Another file under its name; what came last in the old one is read first.
-    source.seek(None).expect("opens");
-    read_all(&mut source);
-    source.read().expect("idle");
-    append(&path, &line(7));
-    fs::rename(&path, dir.path().join("old")).expect("renames");
-    append(&path, &line(8));
-    assert_eq!(rows(&source.read().expect("reads").batches).len(), 1);
-    assert_eq!(changed(&mut source), "another file has its name now");
 }
 
 #[test]

@@ -4,7 +4,13 @@ mod bad_input;
 mod csv;
 mod file;
 mod generator;
+mod interrupted;
+mod limits;
+mod msgpack;
 mod oracle;
+mod parquet;
+mod pattern;
+mod rotation;
 mod types;
 
 use arrow_array::RecordBatch;

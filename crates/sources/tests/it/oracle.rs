@@ -151,7 +151,7 @@ fn record() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn assert_same(format: Format, input: &[u8]) -> Result<(), TestCaseError> {
-    let limits = Limits { max_record: 400, max_depth: 5, batch_rows: 3 };
+    let limits = Limits { max_record: 400, max_depth: 5, max_fields: 9, batch_rows: 3 };
     let mut scanning = Decoder::new(&columns(), None, limits);
     let mut careful = Decoder::new(&columns(), None, limits).without_scan();
     // Twice, for what the scan learned from the first.
@@ -193,7 +193,7 @@ proptest! {
 
     #[test]
     fn no_bytes_stop_a_decoder(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for format in [Format::Json, Format::Ndjson, Format::Csv] {
+        for format in [Format::Json, Format::Ndjson, Format::Csv, Format::MsgPack] {
             let decoded = Decoder::new(&columns(), None, Limits::default()).decode(format, &bytes);
             prop_assert_eq!(decoded.rejected.len() as u64, decoded.total - decoded.accepted);
         }

@@ -22,9 +22,13 @@ feeds:
 ";
 
 fn post(server: &Server, body: &str) -> reqwest::blocking::Response {
+    post_as(server, "application/x-ndjson", body)
+}
+
+fn post_as(server: &Server, content_type: &str, body: &str) -> reqwest::blocking::Response {
     let client = reqwest::blocking::Client::new();
     let request = client.post(format!("{}/v1/streams/orders", server.url()));
-    request.header("content-type", "application/x-ndjson").body(body.to_owned()).send().expect("it answers")
+    request.header("content-type", content_type).body(body.to_owned()).send().expect("it answers")
 }
 
 fn page(server: &Server, query: &str) -> Value {
@@ -61,21 +65,27 @@ fn dead_letters_are_read_watched_and_replayed_once() {
     post(&server, "{\"id\":4,\"amount\":5,\"ts\":99000}\n");
     post(&server, "{\"id\":5,\"amount\":5,\"ts\":1000}\n");
 
+    post_as(&server, "text/csv", "ts,amount,id\n99000,3.5,6\n");
+
     // By SQL, in the same tick as everything else.
-    let refused = wait_for(&server, "refused", |rows| rows.len() == 3);
+    let counted = |rows: &[Vec<Value>]| rows.iter().filter_map(|row| row[2].as_u64()).sum::<u64>();
+    let refused = wait_for(&server, "refused", |rows| counted(rows) == 5);
     let expected = [
         [json!("late"), json!("per_window"), json!(1)],
         [json!("malformed"), Value::Null, json!(1)],
-        [json!("wrong_type"), Value::Null, json!(2)],
+        [json!("wrong_type"), Value::Null, json!(3)],
     ];
     assert_eq!(refused, expected);
 
     // Over HTTP, by page and reason.
-    let all = wait_for_page(&server, &["late", "malformed", "wrong_type", "wrong_type"]);
-    assert_eq!(all["dead_letters"][0]["feed"], "per_window");
-    assert_eq!(all["dead_letters"][3]["raw"], "{\"id\":2,\"amount\":1.5,\"ts\":1000}");
+    let all = wait_for_page(&server, &["wrong_type", "late", "malformed", "wrong_type", "wrong_type"]);
+    assert_eq!(all["dead_letters"][1]["feed"], "per_window");
+    assert_eq!(all["dead_letters"][4]["raw"], "{\"id\":2,\"amount\":1.5,\"ts\":1000}");
     assert_eq!(all["next"], Value::Null);
-    let first = page(&server, "?limit=1&reason=wrong_type");
+    let csv = &all["dead_letters"][0];
+    assert_eq!((&csv["format"], &csv["raw"]), (&json!("csv"), &json!("ts,amount,id\n99000,3.5,6")));
+    let before = csv["id"].as_str().expect("an id");
+    let first = page(&server, &format!("?limit=1&reason=wrong_type&before={before}"));
     assert_eq!(first["dead_letters"][0]["raw"], "{\"id\":3,\"amount\":2.5,\"ts\":99000}");
     let next = first["next"].as_str().expect("there is more");
     let second = page(&server, &format!("?limit=1&reason=wrong_type&before={next}"));
@@ -93,10 +103,10 @@ fn dead_letters_are_read_watched_and_replayed_once() {
     server.restart();
     let replay = || tidewire(&["replay", "orders", "--json", "--url", &server.url()]);
     let replayed: Value = serde_json::from_str(&replay().stdout).expect("JSON");
-    assert_eq!((&replayed["replayed"], &replayed["refused"], &replayed["counted"]), (&json!(2), &json!(1), &json!(1)));
+    assert_eq!((&replayed["replayed"], &replayed["refused"], &replayed["counted"]), (&json!(3), &json!(1), &json!(1)));
     assert!(replayed["first_refusal"].as_str().is_some_and(|why| why.contains("JSON")), "{replayed}");
-    let rows = wait_for(&server, "total", |rows| rows.iter().any(|row| row[1] == 5));
-    assert_eq!(rows, [[json!(true), json!(5), json!(5)]]);
+    let rows = wait_for(&server, "total", |rows| rows.iter().any(|row| row[1] == 6));
+    assert_eq!(rows, [[json!(true), json!(6), json!(6)]]);
     let again: Value = serde_json::from_str(&replay().stdout).expect("JSON");
     assert_eq!(again["replayed"], 0);
 
@@ -105,7 +115,7 @@ fn dead_letters_are_read_watched_and_replayed_once() {
         std::thread::sleep(std::time::Duration::from_millis(pause));
         server.kill();
         server.restart();
-        assert_eq!(wait_for(&server, "total", |_| true), [[json!(true), json!(5), json!(5)]]);
+        assert_eq!(wait_for(&server, "total", |_| true), [[json!(true), json!(6), json!(6)]]);
         let again = tidewire(&["replay", "orders", "--url", &server.url()]);
         assert!(again.stdout.starts_with("0 dead letters became events"), "{}", again.stdout);
         // One of the two is late by now.

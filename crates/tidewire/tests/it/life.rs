@@ -151,6 +151,45 @@ fn a_changed_query_is_rebuilt_from_the_log() {
 }
 
 #[test]
+fn every_type_comes_through_and_survives_a_crash() {
+    const CONFIG: &str = "
+streams:
+  sales:
+    source: { type: http }
+    schema: { day: date, shop: text, amount: 'decimal(12,2)', proof: bytes, tags: 'text[]', extra: json, ok: boolean }
+feeds:
+  per_day:
+    sql: SELECT day, sum(amount) AS total, max(amount) AS most, count(*) AS n FROM sales GROUP BY day
+  latest:
+    sql: SELECT shop, day, amount, amount * 2 AS twice, proof, tags, extra, ok FROM sales
+    key: [shop]
+";
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(dir.path(), CONFIG);
+    let http = Http::new(&Options::new(server.url())).expect("a good address");
+    let event = |shop: &str, amount: &str| json!({"day": "2024-02-29", "shop": shop, "amount": amount, "proof": "AP8=", "tags": ["new", null], "extra": {"a": [1]}, "ok": true});
+    let events = [event("north", "0.10"), event("north", "0.20"), event("south", "9999999999.99")];
+    let body = lines(&events);
+    runtime().block_on(http.post("sales", body.into(), "application/x-ndjson", None)).expect("it is taken");
+    let totals = [[json!("2024-02-29"), json!("10000000000.29"), json!("9999999999.99"), json!(3)]];
+    let of = |shop: &str, amount: &str, twice: &str| {
+        let values =
+            [json!("2024-02-29"), json!(amount), json!(twice), json!("AP8="), json!(["new", null]), json!({"a": [1]})];
+        [vec![json!(shop)], values.to_vec(), vec![json!(true)]].concat()
+    };
+    let latest = [of("north", "0.20", "0.40"), of("south", "9999999999.99", "19999999999.98")];
+    for pause in [0, 1_500] {
+        assert_eq!(wait_for(&server, "per_day", |rows| !rows.is_empty()), totals);
+        assert_eq!(wait_for(&server, "latest", |rows| rows.len() == 2), latest);
+        std::thread::sleep(Duration::from_millis(pause));
+        server.kill();
+        server.restart();
+    }
+    assert_eq!(wait_for(&server, "per_day", |_| true), totals);
+    assert_eq!(wait_for(&server, "latest", |_| true), latest);
+}
+
+#[test]
 fn a_rebuilt_feed_is_one_snapshot_and_counts_every_event_once() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut server = Server::start(dir.path(), &stream(""));
