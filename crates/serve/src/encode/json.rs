@@ -1,14 +1,12 @@
 //! Arrow columns to JSON text, a column's type looked at once a batch and not once a cell.
 
 use arrow_array::{
-    Array, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray,
-    RecordBatch, StringArray, TimestampMillisecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    ListArray, RecordBatch, StringArray, TimestampMillisecondArray, cast::AsArray,
 };
 use arrow_schema::{DataType, TimeUnit};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::de::IgnoredAny;
-
-use crate::encode::notation::{Json, Notation};
 
 /// The largest integer up to which every integer is a double: beyond it, JavaScript
 /// would round, so integers are written as strings.
@@ -21,11 +19,12 @@ pub enum Cells<'a> {
     BigInt(&'a Int64Array),
     Int(&'a Int32Array),
     Double(&'a Float64Array),
-    Decimal(&'a Decimal128Array),
     Boolean(&'a BooleanArray),
     Timestamp(&'a TimestampMillisecondArray),
     Date(&'a Date32Array),
+    Decimal(&'a Decimal128Array),
     Bytes(&'a BinaryArray),
+    /// Lists of texts.
     TextList(&'a ListArray),
     /// A type that no feed has ([`model::DataType`] names them all); written as null.
     Unknown,
@@ -48,12 +47,12 @@ impl<'a> Cells<'a> {
             DataType::Int64 => any.downcast_ref().map(Self::BigInt),
             DataType::Int32 => any.downcast_ref().map(Self::Int),
             DataType::Float64 => any.downcast_ref().map(Self::Double),
-            DataType::Decimal128(..) => any.downcast_ref().map(Self::Decimal),
-            DataType::Date32 => any.downcast_ref().map(Self::Date),
-            DataType::Binary => any.downcast_ref().map(Self::Bytes),
-            DataType::List(item) if *item.data_type() == DataType::Utf8 => any.downcast_ref().map(Self::TextList),
             DataType::Boolean => any.downcast_ref().map(Self::Boolean),
             DataType::Timestamp(TimeUnit::Millisecond, _) => any.downcast_ref().map(Self::Timestamp),
+            DataType::Date32 => any.downcast_ref().map(Self::Date),
+            DataType::Decimal128(..) => any.downcast_ref().map(Self::Decimal),
+            DataType::Binary => any.downcast_ref().map(Self::Bytes),
+            DataType::List(item) if item.data_type() == &DataType::Utf8 => any.downcast_ref().map(Self::TextList),
             _ => None,
         };
         cells.unwrap_or(Self::Unknown)
@@ -67,44 +66,42 @@ impl<'a> Cells<'a> {
             Self::BigInt(a) if a.is_valid(row) => bigint(a.value(row), out),
             Self::Int(a) if a.is_valid(row) => integer(i64::from(a.value(row)), out),
             Self::Double(a) if a.is_valid(row) => double(a.value(row), out),
-            Self::Decimal(a) if a.is_valid(row) => quoted(&a.value_as_string(row), out),
-            Self::Date(a) if a.is_valid(row) => quoted(&date_text(a, row), out),
-            Self::Bytes(a) if a.is_valid(row) => quoted(&STANDARD.encode(a.value(row)), out),
-            Self::TextList(a) if a.is_valid(row) => {
-                let mut list = Json::new(out);
-                list.array(0);
-                texts(&a.value(row), |item| match item {
-                    Some(item) => list.text(item),
-                    None => list.null(),
-                });
-                list.end_array();
-            }
             Self::Boolean(a) if a.is_valid(row) => {
                 out.extend_from_slice(if a.value(row) { b"true" } else { b"false" });
             }
             Self::Timestamp(a) if a.is_valid(row) => integer(a.value(row), out),
+            Self::Date(a) if a.is_valid(row) => text(&date(a, row), out),
+            Self::Decimal(a) if a.is_valid(row) => text(&a.value_as_string(row), out),
+            Self::Bytes(a) if a.is_valid(row) => text(&STANDARD.encode(a.value(row)), out),
+            Self::TextList(a) if a.is_valid(row) => list(&a.value(row), out),
             _ => out.extend_from_slice(b"null"),
         }
     }
 }
 
-/// ISO 8601; a day beyond its years as its number.
-pub fn date_text(days: &Date32Array, row: usize) -> String {
-    days.value_as_date(row).map_or_else(|| days.value(row).to_string(), |date| date.to_string())
+/// A day as `2024-12-31`.
+pub fn date(days: &Date32Array, row: usize) -> String {
+    days.value_as_date(row).map_or_else(String::new, |date| date.to_string())
 }
 
-/// Gives each item of a list of texts.
-pub fn texts(items: &dyn Array, give: impl FnMut(Option<&str>)) {
-    if let Some(items) = items.as_any().downcast_ref::<StringArray>() {
-        items.iter().for_each(give);
+/// The texts of a list.
+pub fn texts(items: &ArrayRef) -> impl ExactSizeIterator<Item = Option<&str>> {
+    items.as_string::<i32>().iter()
+}
+
+/// A list of texts.
+pub fn list(items: &ArrayRef, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (i, item) in texts(items).enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        match item {
+            Some(item) => text(item, out),
+            None => out.extend_from_slice(b"null"),
+        }
     }
-}
-
-/// A text of which nothing has to be escaped.
-fn quoted(plain: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(plain.as_bytes());
-    out.push(b'"');
+    out.push(b']');
 }
 
 /// An integer, as a string where a double would round it.
@@ -171,16 +168,13 @@ pub fn text(value: &str, out: &mut Vec<u8>) {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{
-        ArrayRef,
-        builder::{ListBuilder, StringBuilder},
-    };
+    use arrow_array::builder::{ListBuilder, StringBuilder};
     use model::{Column, DataType, Schema};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::encode::notation::MessagePack;
+    use crate::encode::notation::{Json, Notation};
 
     fn batch_of(columns: Vec<(DataType, ArrayRef)>) -> RecordBatch {
         let names = columns.iter().enumerate().map(|(i, (t, _))| Column::new(format!("c{i}"), *t)).collect();
@@ -227,38 +221,27 @@ mod tests {
     }
 
     #[test]
-    fn exact_numbers_dates_bytes_and_lists_are_texts_and_arrays() {
-        let decimal = DataType::Decimal { precision: 38, scale: 2 };
-        let decimals = Decimal128Array::from(vec![Some(i128::MAX / 10), Some(-5), None]);
+    fn exact_numbers_days_bytes_and_lists_are_written_as_documented() {
+        let decimals = Decimal128Array::from(vec![Some(-1_250), None]).with_precision_and_scale(18, 2).unwrap();
         let mut lists = ListBuilder::new(StringBuilder::new());
         lists.append_value([Some("a\"b"), None]);
-        lists.append_value([] as [Option<&str>; 0]);
         lists.append_null();
         let batch = batch_of(vec![
-            (decimal, Arc::new(decimals.with_precision_and_scale(38, 2).unwrap())),
-            (DataType::Date, Arc::new(Date32Array::from(vec![Some(20_088), Some(-1), None]))),
-            (DataType::Bytes, Arc::new(BinaryArray::from(vec![Some(&b"\xff\x00"[..]), Some(b""), None]))),
+            (DataType::Decimal { precision: 18, scale: 2 }, Arc::new(decimals)),
+            (DataType::Date, Arc::new(Date32Array::from(vec![Some(19_675), None]))),
+            (DataType::Bytes, Arc::new(BinaryArray::from(vec![Some(&[0, 255][..]), None]))),
             (DataType::TextList, Arc::new(lists.finish())),
         ]);
-        let expected = vec![
-            json!(["170141183460469231731687303715884105.72", "-0.05", null]),
-            json!(["2024-12-31", "1969-12-31", null]),
-            json!(["/wA=", "", null]),
-            json!([["a\"b", null], [], null]),
+        let expected = [
+            json!(["-12.50", null]),
+            json!(["2023-11-14", null]),
+            json!(["AP8=", null]),
+            json!([["a\"b", null], null]),
         ];
         assert_eq!(cells(&batch), expected);
-        for (i, expected) in expected.into_iter().enumerate() {
-            let mut packed = Vec::new();
-            let mut list = MessagePack::new(&mut packed);
-            list.array(3);
-            (0..3).for_each(|row| list.cell(&Cells::of_column(&batch, i), row));
-            if i == 2 {
-                // An array of three: two binaries and a nil.
-                assert_eq!(packed, [0x93, 0xC4, 2, 0xFF, 0, 0xC4, 0, 0xC0]);
-            } else {
-                assert_eq!(rmp_serde::from_slice::<Value>(&packed).unwrap(), expected);
-            }
-        }
+        let mut csv = Vec::new();
+        crate::encode::csv::records(&batch, &mut csv);
+        assert_eq!(String::from_utf8(csv).unwrap(), "-12.50,2023-11-14,AP8=,\"[\"\"a\\\"\"b\"\",null]\"\r\n,,,\r\n");
     }
 
     proptest! {

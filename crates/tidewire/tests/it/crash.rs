@@ -136,7 +136,8 @@ fn written(batch: usize, events: &[Value]) -> (&'static str, Vec<u8>) {
         1 => ("application/json", Value::from(events).to_string().into()),
         2 => ("application/msgpack", rmp_serde::to_vec_named(events).expect("maps of plain values")),
         _ => {
-            let row = |e: &Value| format!("{},{},{},{}\n", e["ts"], e["n"], e["metric"].as_str().unwrap_or(""), e["value"]);
+            let row =
+                |e: &Value| format!("{},{},{},{}\n", e["ts"], e["n"], e["metric"].as_str().unwrap_or(""), e["value"]);
             ("text/csv", events.iter().fold("ts,n,metric,value\n".to_owned(), |text, e| text + &row(e)).into())
         }
     }
