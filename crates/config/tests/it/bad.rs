@@ -119,7 +119,7 @@ t.yaml:2:8: unknown key `query` in feed `f`
 t.yaml:3:6: feed `g`: `sql` is missing
   `sql:` the query
 t.yaml:3:8: unknown key `banana` in feed `g`
-  the keys here are `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `idle_ttl`
+  the keys here are `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `max_group_state`, `idle_ttl`
 ",
     );
 }

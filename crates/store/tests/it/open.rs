@@ -91,7 +91,7 @@ fn a_file_of_another_version_or_program_is_refused_by_name() {
         let edit = |sql: &str| rusqlite::Connection::open(dir.path().join(file)).unwrap().execute_batch(sql).unwrap();
         edit("PRAGMA user_version = 9");
         let error = refused(dir.path());
-        assert!(matches!(error, StoreError::WrongVersion { found: 9, expected: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::WrongVersion { found: 9, expected: 2, .. }), "{error}");
         assert!(error.to_string().contains(file), "{error}");
         edit("PRAGMA user_version = 2; PRAGMA application_id = 5");
         let error = refused(dir.path());

@@ -214,7 +214,9 @@ fn frames(way: Way, text: &[u8]) -> Vec<Frame> {
             whole.lines().filter_map(|line| line.strip_prefix("data: ")).collect::<Vec<_>>()
         }
     };
-    let frames = whole.into_iter().map(|t| Frame::parse(t).expect("a message"));
+    // An answer to nothing that was said has no number.
+    let numbered = |t: &str| t.replacen(r#"{"type":"subscribed","#, r#"{"type":"subscribed","ref":0,"#, 1);
+    let frames = whole.into_iter().map(|t| Frame::parse(&numbered(t)).expect("a message"));
     frames.filter(|f| matches!(f, Frame::Subscribed(_) | Frame::Snapshot(_) | Frame::Delta(_))).collect()
 }
 
