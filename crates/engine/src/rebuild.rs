@@ -265,7 +265,9 @@ impl Rebuilder {
         let from = past.tick;
         let show = |tick: Offset| {
             let share = (tick - from) as f64 / (present.tick - from).max(1) as f64;
-            feeds.iter().for_each(|f| self.handle.status.feeds[*f].show_rebuilding(Some(share)));
+            for feed in feeds {
+                self.handle.status.feeds[*feed].show_rebuilding(Some(share));
+            }
         };
         while past.tick < present.tick {
             let (reply, answer) = bounded(1);

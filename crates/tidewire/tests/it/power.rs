@@ -179,7 +179,7 @@ fn a_full_disk_refuses_events_serves_on_and_takes_them_again() {
     assert!(get("/metrics").text().expect("a body").contains("tidewire_checkpoint_failing 1"));
 
     std::fs::remove_file(dir.path().join(FULL)).expect("it goes");
-    std::thread::sleep(Duration::from_millis(2_000));
+    std::thread::sleep(Duration::from_secs(2));
     assert!(acknowledged.load(Ordering::Relaxed) > before, "it takes events again by itself");
     assert_eq!(get("/readyz").status().as_u16(), 200);
     cut_power(dir.path(), &mut server);
