@@ -277,7 +277,11 @@ fn is_finite(found: Head<'_>) -> bool {
 
 /// A number as JSON writes it, a float as the shortest decimal that means it; text quoted.
 fn number_text(found: Head<'_>) -> String {
+    // By the library that writes JSON: of two decimals that are as short and as near, the
+    // standard library takes the other.
     match found {
+        Head::Single(value) if value.is_finite() => serde_json::to_string(&value).unwrap_or_default(),
+        Head::Double(value) if value.is_finite() => serde_json::to_string(&value).unwrap_or_default(),
         Head::Integer(value) | Head::Time(value) => value.to_string(),
         Head::Large(value) => value.to_string(),
         Head::Single(value) => value.to_string(),
@@ -310,6 +314,11 @@ mod tests {
     fn floats_are_the_shortest_decimals_that_mean_them() {
         assert_eq!(exact_decimal(&number_text(Head::Single(0.1)), 3, 2), Some(10));
         assert_eq!(exact_decimal(&number_text(Head::Double(12.34)), 4, 2), Some(1234));
+        // Half way between two.
+        let value = -2_098_043_374_029_721.0 / 8.0;
+        let half = number_text(Head::Double(value));
+        assert_eq!(half, serde_json::Value::from(value).to_string());
+        assert_eq!(exact_decimal(&half, 18, 2), Some(-26_225_542_175_371_512));
         assert_eq!(exact_decimal(&number_text(Head::Double(-1e-7)), 7, 7), Some(-1));
         assert_eq!(integer(Head::Double(1e18)), Some(Ok(1_000_000_000_000_000_000)));
         assert_eq!(integer(Head::Double(1e19)), Some(Err(NotInteger::Range)));
