@@ -102,7 +102,7 @@ fn check_panel(dashboard: &str, panel: &config::Panel, plan: &Plan, problems: &m
             Some(column) if panel.kind == PanelKind::Line && named.key == "y" && !is_number(column.data_type) => {
                 Some((
                     format!("`y`: column `{}` is {}, not a number", column.name, column.data_type),
-                    "a line needs int, bigint or double along y".to_owned(),
+                    "a line needs int, bigint, double or decimal along y".to_owned(),
                 ))
             }
             Some(_) => None,
@@ -116,5 +116,5 @@ fn check_panel(dashboard: &str, panel: &config::Panel, plan: &Plan, problems: &m
 }
 
 fn is_number(data_type: DataType) -> bool {
-    matches!(data_type, DataType::Int | DataType::BigInt | DataType::Double)
+    matches!(data_type, DataType::Int | DataType::BigInt | DataType::Double | DataType::Decimal { .. })
 }
