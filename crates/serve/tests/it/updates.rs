@@ -78,7 +78,13 @@ async fn the_initial_state_then_an_update_for_each_changed_row() {
     socket.send(Message::text("hello")).await.unwrap();
     socket.send(Message::binary(vec![1, 2, 3])).await.unwrap();
     server.memory.put(0, 7, 3.0, "cpu");
-    assert_eq!(next(&mut socket).await["value"], 3.0);
+    // A row that the client has may be told again before.
+    let mut update = next(&mut socket).await;
+    while update["timestamp"] != 7 {
+        assert!(update["timestamp"] == 5 || update["timestamp"] == 6, "{update}");
+        update = next(&mut socket).await;
+    }
+    assert_eq!(update["value"], 3.0);
     let label = "dashboard_id=\"drawn\"";
     assert_eq!(metric("dashboard_active_connections", label), 1);
     drop(socket);
