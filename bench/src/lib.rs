@@ -29,3 +29,18 @@ pub mod viewers;
 
 /// What a program here ends with: one line for whoever runs it.
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A feed that nothing bounds but the state of a group.
+pub fn unbounded(name: &str, sql: &str) -> query::FeedDef {
+    query::FeedDef {
+        name: name.to_owned(),
+        sql: sql.to_owned(),
+        key: None,
+        delete_when: None,
+        emit: query::Emit::Changes,
+        refresh_ms: 0,
+        max_groups: u64::MAX,
+        max_group_state: 1 << 20,
+        idle_ttl_ms: i64::MAX,
+    }
+}

@@ -14,10 +14,10 @@ use std::{
 };
 
 use arrow_array::{Float64Array, Int64Array, RecordBatch, TimestampMillisecondArray};
-use bench::{Outcome, args::option, process};
+use bench::{Outcome, args::option, process, unbounded};
 use feed::{Feed, KeepBy};
 use model::{Column, DataType, Schema, StateBlock};
-use query::{Emit, FeedDef, Plan, Query, StreamDef, Tick};
+use query::{Plan, Query, StreamDef, Tick};
 
 /// How many groups a measured tick touches.
 const TOUCHED: usize = 1_000;
@@ -206,17 +206,7 @@ fn main() -> Outcome {
              FROM TUMBLE(events, ts, INTERVAL '10 seconds') GROUP BY k, window_start",
         ),
     ] {
-        let definition = FeedDef {
-            name: "groups".into(),
-            sql: sql.into(),
-            key: None,
-            delete_when: None,
-            emit: Emit::Changes,
-            refresh_ms: 0,
-            max_groups: u64::MAX,
-            max_group_state: 1 << 20,
-            idle_ttl_ms: i64::MAX,
-        };
+        let definition = unbounded("groups", sql);
         let plan = query::plan(&streams, &definition).map_err(|e| format!("{e:?}"))?;
         let (few, _) = measure(&plan, &schema, 1_000)?;
         let (cost, bytes) = measure(&plan, &schema, many)?;

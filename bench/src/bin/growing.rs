@@ -8,10 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use arrow_array::{Float64Array, Int64Array, RecordBatch, TimestampMillisecondArray};
-use bench::{Outcome, args::option, process};
+use bench::{Outcome, args::option, process, unbounded};
 use feed::{Feed, KeepBy};
 use model::{Column, DataType, Schema};
-use query::{Emit, FeedDef, Plan, StreamDef, Tick};
+use query::{Plan, StreamDef, Tick};
 
 /// Events of one second.
 const RATE: u64 = 100_000;
@@ -98,17 +98,7 @@ fn main() -> Outcome {
             "SELECT metric, window_start, {aggregate} AS value
              FROM TUMBLE(events, ts, INTERVAL '10 seconds') GROUP BY metric, window_start"
         );
-        let definition = FeedDef {
-            name: "growing".into(),
-            sql,
-            key: None,
-            delete_when: None,
-            emit: Emit::Changes,
-            refresh_ms: 0,
-            max_groups: u64::MAX,
-            max_group_state: 1 << 20,
-            idle_ttl_ms: i64::MAX,
-        };
+        let definition = unbounded("growing", &sql);
         let plan = query::plan(&streams, &definition).map_err(|e| format!("{e:?}"))?;
         for (beside, millis) in beside.iter_mut().zip([10, 1]) {
             let spent = measure(&plan, &schema, seconds, millis)?;

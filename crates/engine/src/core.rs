@@ -192,9 +192,9 @@ impl Core {
         self.advance(input, |stream| stream.letters_of.is_none());
         self.run_feeds(&before, &admitted, &mut letters, |stream| stream.letters_of.is_none());
         // Then what became of all this is the input of those who watch it.
-        let refused: Vec<_> = input.posted.iter().chain(input.dead).chain(&letters).cloned().collect();
         for (index, of) in self.watched_letters() {
-            if let Some(batch) = letter::batch(input.reading.clock, refused.iter().filter(|(s, _)| *s == of)) {
+            let refused = input.posted.iter().chain(input.dead).chain(&letters).filter(|(stream, _)| *stream == of);
+            if let Some(batch) = letter::batch(input.reading.clock, refused) {
                 self.admit(index, &batch, &mut admitted, &mut letters);
             }
         }
@@ -204,12 +204,8 @@ impl Core {
     }
 
     /// Streams of dead letters that a feed reads, each with the stream that the letters are of.
-    fn watched_letters(&self) -> Vec<(usize, usize)> {
-        let watched = |index: &usize| self.feeds.iter().any(|f| f.stream == *index);
-        (0..self.streams.len())
-            .filter(watched)
-            .filter_map(|index| Some((index, self.streams[index].letters_of?)))
-            .collect()
+    fn watched_letters(&self) -> BTreeMap<usize, usize> {
+        self.feeds.iter().filter_map(|f| Some((f.stream, self.streams[f.stream].letters_of?))).collect()
     }
 
     /// Lets the events in time through to the queries.
