@@ -41,6 +41,7 @@ pub fn unbounded(name: &str, sql: &str) -> query::FeedDef {
         refresh_ms: 0,
         max_groups: u64::MAX,
         max_group_state: 1 << 20,
+        max_memory: u64::MAX,
         idle_ttl_ms: i64::MAX,
     }
 }

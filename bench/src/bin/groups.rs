@@ -67,8 +67,7 @@ impl Kept {
         let options = feed::Options {
             keep_ms: Some(i64::MAX),
             keep_by: if plan.windowed() { KeepBy::Time } else { KeepBy::Clock },
-            keep_rows: None,
-            max_tombstones: 100_000,
+            ..feed::Options::default()
         };
         Self { query: plan.start(), feed: Feed::new(plan.output().clone(), options), tick: 0 }
     }

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use arrow_array::{Float64Array, Int64Array, RecordBatch, TimestampMillisecondArray};
 use bench::{Outcome, args::option, process, unbounded};
-use feed::{Feed, KeepBy};
+use feed::Feed;
 use model::{Column, DataType, Schema};
 use query::{Plan, StreamDef, Tick};
 
@@ -48,8 +48,7 @@ fn batch(schema: &Schema, clock: i64, millis: u64, random: &mut u64) -> Outcome<
 
 /// CPU that `seconds` of events take, in ticks of `millis`.
 fn measure(plan: &Plan, schema: &Schema, seconds: u64, millis: u64) -> Outcome<Duration> {
-    let options =
-        feed::Options { keep_ms: Some(60_000), keep_by: KeepBy::Time, keep_rows: None, max_tombstones: 100_000 };
+    let options = feed::Options { keep_ms: Some(60_000), ..feed::Options::default() };
     let mut feed = Feed::new(plan.output().clone(), options);
     let mut query = plan.start();
     let mut random = 88_172_645_463_325_252_u64;

@@ -115,6 +115,11 @@ pub(crate) static STREAM: Section = Section {
             "10000000",
             "Events that it takes a second, of all clients together.",
         ),
+        may(
+            "max_pending",
+            Shape::Size { low: 64 * KIB, high: TIB },
+            "Events accepted and not yet in the log; the server's `limits.max_pending` unless said.",
+        ),
     ],
     elsewhere: &[
         ("columns", "the columns of a stream stand under `schema:`"),
@@ -337,6 +342,12 @@ pub(crate) static FEED: Section = Section {
             Shape::Size { low: 64 * KIB, high: 64 * MIB },
             "1MiB",
             "How much the aggregates of one group may remember; a row that needs more is a dead letter.",
+        ),
+        or(
+            "max_memory",
+            Shape::Size { low: MIB, high: TIB },
+            "1GiB",
+            "How much the query's groups, the feed's rows and its deleted keys may hold together.",
         ),
         or(
             "idle_ttl",

@@ -84,6 +84,8 @@ pub struct Stream {
     pub retention_bytes: u64,
     /// Events that it takes a second from clients: `max_events_per_second: 10000000`.
     pub max_events_per_second: usize,
+    /// Bytes of its events accepted and not yet in the log; `limits.max_pending` unless said.
+    pub max_pending: Option<usize>,
 }
 
 /// A column of a stream.
@@ -206,6 +208,8 @@ pub struct Feed {
     pub max_groups: u64,
     /// How many bytes the aggregates of one group may remember: `max_group_state: 1MiB`.
     pub max_group_state: u64,
+    /// How many bytes groups, rows and deleted keys may hold together: `max_memory: 1GiB`.
+    pub max_memory: u64,
     /// A group without a window is dropped after this long without an event: `idle_ttl: 24h`.
     pub idle_ttl: Duration,
 }

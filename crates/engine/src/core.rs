@@ -48,6 +48,8 @@ pub(crate) struct FeedState {
     pub reset: bool,
     /// It lacks the past, which is being made: a start goes on with that.
     pub building: bool,
+    /// Rows that `max_memory` had no room for, since they were last told.
+    pub evicted: u64,
 }
 
 /// The ticks of some feeds, kept while their past is being made.
@@ -81,6 +83,7 @@ impl Recorded {
 impl FeedState {
     /// Runs the query over a tick and applies what changed; what it refused.
     fn run(&mut self, tick: &query::Tick<'_>) -> Vec<DeadLetter> {
+        let evicted = self.feed.evicted();
         let mut output = self.query.tick(tick);
         let name = &self.plan.output().name;
         output.dead.iter_mut().for_each(|d| d.feed.clone_from(name));
@@ -90,6 +93,7 @@ impl FeedState {
             // The query and the feed were planned from one schema.
             tracing::error!("feed `{name}`: a tick's changes do not fit the feed: {error}");
         }
+        self.evicted += self.feed.evicted() - evicted;
         let now = if self.plan.windowed() { tick.watermark } else { tick.clock };
         if self.feed.next_expiry().is_some_and(|at| at <= now) {
             self.feed.expire(tick.number, now);
@@ -360,6 +364,13 @@ impl Core {
             let name = &self.streams[stream].name;
             tracing::warn!("stream `{name}`: {count} became dead letters ({reason}), such as: {message}");
         }
+        for state in &mut self.feeds {
+            let (name, evicted) = (&state.plan.output().name, std::mem::take(&mut state.evicted));
+            if evicted > 0 {
+                metrics::counter!(metric::EVICTED, "feed" => name.clone()).increment(evicted);
+                tracing::warn!("feed `{name}`: its oldest {evicted} rows went, `max_memory` has no room for them");
+            }
+        }
     }
 
     /// Sets what gauges show of streams and feeds.
@@ -373,7 +384,9 @@ impl Core {
             let name = state.plan.output().name.clone();
             metrics::gauge!(metric::FEED_ROWS, "feed" => name.clone()).set(state.feed.len() as f64);
             metrics::gauge!(metric::FEED_OFFSET, "feed" => name.clone()).set(state.feed.last_change() as f64);
-            metrics::gauge!(metric::GROUPS, "feed" => name).set(state.query.groups() as f64);
+            metrics::gauge!(metric::GROUPS, "feed" => name.clone()).set(state.query.groups() as f64);
+            let held = state.query.held_bytes() + state.feed.held_bytes();
+            metrics::gauge!(metric::FEED_MEMORY, "feed" => name).set(held as f64);
         }
     }
 }

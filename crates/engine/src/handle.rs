@@ -14,20 +14,18 @@ use crossbeam_channel::{Sender, TrySendError};
 use feed::Changes;
 use model::{DeadLetter, KeptLetter, LetterId, Letters, Offset, ViewId};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     checkpoint::KeptRequest,
     inbox::{Inbox, Mailbox},
     journal::{Input, LettersRequest},
     rebuild::{Exchange, Job, Present, RebuildError},
+    room::Rooms,
 };
 
-/// How long an append waits for room before it is told to come again.
+/// How long a reader of dead letters waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The unit in which waiting bytes are counted.
-const PERMIT_BYTES: usize = 1024;
 
 /// Events to be made durable, and what was refused of them.
 #[derive(Debug)]
@@ -69,7 +67,7 @@ pub enum Appended {
 /// Why an append was not kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// More is waiting than `limits.max_pending` allows.
+    /// More is waiting than `max_pending` of the stream or of the server allows.
     #[error("more events are waiting than the server may hold; come again")]
     Busy,
     /// The disk is full.
@@ -219,8 +217,7 @@ pub struct Status {
 pub struct Handle {
     pub(crate) inputs: Sender<Input>,
     pub(crate) requests: Sender<Request>,
-    pub(crate) room: Arc<Semaphore>,
-    pub(crate) max_permits: u32,
+    pub(crate) rooms: Rooms,
     /// Reads dead letters of the state.
     pub(crate) kept: Sender<KeptRequest>,
     /// Makes feeds anew.
@@ -231,26 +228,13 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn permits_for(bytes: usize) -> u32 {
-        u32::try_from(bytes / PERMIT_BYTES + 1).unwrap_or(u32::MAX)
-    }
-
     /// Makes events durable. Waits while too much is pending; an answer of `Ok` means
     /// that they are kept (INV-1).
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let permit = self.make_room(append.bytes).await?;
+        let taken = self.rooms.take(append.stream, append.bytes).await?;
         let (reply, answer) = oneshot::channel();
-        self.inputs.send(Input::Append { append, permit, reply }).map_err(|_| AppendError::Stopping)?;
+        self.inputs.send(Input::Append { append, taken, reply }).map_err(|_| AppendError::Stopping)?;
         answer.await.unwrap_or(Err(AppendError::Stopping))
-    }
-
-    async fn make_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, AppendError> {
-        let permits = Self::permits_for(bytes).min(self.max_permits);
-        match tokio::time::timeout(PATIENCE, self.room.clone().acquire_many_owned(permits)).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(AppendError::Stopping),
-            Err(_) => Err(AppendError::Busy),
-        }
     }
 
     /// The one read operation: what changed in a feed since an offset.

@@ -30,13 +30,14 @@ use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use model::{DeadLetter, Edge, KeptLetter, LetterId, Letters, metric};
 use store::{Commit, KeyRecord, Log, Reach, Retention, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
     cut::{Cut, StreamCut},
     handle::{Append, AppendError, Appended, Status},
     rebuild::{PastTick, read_page},
+    room::Taken,
 };
 
 /// How many events one tick takes at most; what is left waits for the next.
@@ -62,7 +63,7 @@ type Reply = oneshot::Sender<Result<Appended, AppendError>>;
 /// What arrives at the journal.
 pub(crate) enum Input {
     /// Events that are logged here.
-    Append { append: Append, permit: OwnedSemaphorePermit, reply: Reply },
+    Append { append: Append, taken: Taken, reply: Reply },
     /// Events that their source keeps; only the position is logged.
     Read { stream: usize, read: sources::Read, consumed: Sender<()> },
     /// A page of a stream's dead letters.
@@ -114,7 +115,7 @@ pub(crate) struct JournalStream {
 struct Waiting {
     append: Append,
     /// Frees the room of `max_pending` when dropped: after the commit.
-    _permit: OwnedSemaphorePermit,
+    _taken: Taken,
     reply: Reply,
 }
 
@@ -206,13 +207,13 @@ impl Journal {
                 round.consumed.push(consumed);
             }
             Input::Letters(_) | Input::Reach { .. } | Input::Past { .. } => self.answer(input),
-            Input::Append { append, permit, reply } => match self.repeated(&append, round) {
+            Input::Append { append, taken, reply } => match self.repeated(&append, round) {
                 Some(answer) => {
                     let _ = reply.send(answer);
                 }
                 None => {
                     round.rows += append.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-                    round.appends.push(Waiting { append, _permit: permit, reply });
+                    round.appends.push(Waiting { append, _taken: taken, reply });
                 }
             },
         }

@@ -23,6 +23,7 @@
 //! - `checkpoint`, `recover`: state out, state in
 //! - `rebuild`: feeds made anew from the past
 //! - `pump`: threads that read sources
+//! - `room`: how much may wait
 //! - `handle`: what the outside holds
 
 mod checkpoint;
@@ -39,6 +40,7 @@ mod rebuild;
 mod recover;
 #[cfg(test)]
 mod replay;
+mod room;
 mod runner;
 
 use std::{
@@ -52,7 +54,7 @@ use std::{
 use config::{Config, Source};
 use crossbeam_channel::{bounded, unbounded};
 use query::Plan;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 pub use handle::{
     Append, AppendError, Appended, FeedStatus, Handle, IdempotencyKey, ReadError, Status, Stopped, StreamStatus,
@@ -66,6 +68,7 @@ use crate::{
     plan::{millis, stream_schema},
     rebuild::{Job, Rebuilder},
     recover::Recovered,
+    room::Rooms,
     runner::Runner,
 };
 
@@ -134,7 +137,6 @@ impl Engine {
         let (ticks_tx, ticks) = bounded(TICKS_AHEAD);
         let due = Arc::new(AtomicI64::new(i64::MAX));
         let checkpointed = Arc::new(AtomicU64::new(saved));
-        let max_permits = Handle::permits_for(config.limits.max_pending);
         let (kept_tx, kept) = unbounded();
         let (jobs_tx, jobs) = bounded(JOBS);
         let handle = Handle {
@@ -143,8 +145,7 @@ impl Engine {
             names: config.streams.iter().map(|s| s.name.clone()).collect(),
             inputs: inputs_tx,
             requests: requests_tx,
-            room: Arc::new(Semaphore::new(max_permits as usize)),
-            max_permits,
+            rooms: Rooms::new(config),
             status: status.clone(),
         };
         let last = Reading { clock: core.reading.clock.max(start.clock), elapsed: core.reading.elapsed };

@@ -5,6 +5,17 @@ use config::{Config, PanelKind, Problem};
 use model::{Column, DataType, Schema};
 use query::{FeedDef, Part, Plan, QueryError, StreamDef};
 
+/// `max_memory` in parts: a fifth for deleted keys, the rest for groups and rows. Both hold
+/// about as much of a group.
+pub(crate) const FIFTHS: u64 = 5;
+const OF_GROUPS: u64 = 2;
+
+/// What of `max_memory` is for rows.
+pub(crate) fn row_bytes(plan: &Plan, feed: &config::Feed) -> u64 {
+    let of_rows = if plan.stateless() { FIFTHS - 1 } else { FIFTHS - 1 - OF_GROUPS };
+    feed.max_memory / FIFTHS * of_rows
+}
+
 /// A stream's schema, as queries see it.
 pub fn stream_schema(stream: &config::Stream) -> Schema {
     let event_time = stream.event_time.as_ref().map(|t| t.column.as_str());
@@ -58,6 +69,7 @@ fn definition(feed: &config::Feed) -> FeedDef {
         refresh_ms: millis(feed.refresh),
         max_groups: feed.max_groups,
         max_group_state: feed.max_group_state,
+        max_memory: feed.max_memory / FIFTHS * OF_GROUPS,
         idle_ttl_ms: millis(feed.idle_ttl),
     }
 }

@@ -134,9 +134,8 @@ pub(crate) fn start_generating(
             thread::sleep(GENERATE_EVERY);
             let Some(batch) = generator.batch(clock.read().clock, GENERATE_ROWS) else { continue };
             let bytes = batch.get_array_memory_size();
-            let permits = Handle::permits_for(bytes).min(handle.max_permits);
             // No room: these events are not made. A generator has no past to catch up with.
-            let Ok(permit) = handle.room.clone().try_acquire_many_owned(permits) else { continue };
+            let Some(taken) = handle.rooms.try_take(index, bytes) else { continue };
             let append = Append {
                 stream: index,
                 batches: vec![batch],
@@ -147,7 +146,7 @@ pub(crate) fn start_generating(
                 settled: Vec::new(),
             };
             let (reply, answer) = oneshot::channel();
-            if handle.inputs.send(Input::Append { append, permit, reply }).is_err() {
+            if handle.inputs.send(Input::Append { append, taken, reply }).is_err() {
                 return;
             }
             let _ = answer.blocking_recv();

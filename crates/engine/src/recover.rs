@@ -20,7 +20,7 @@ use crate::{
     clock::Reading,
     core::{Core, FeedState, StreamState, TickInput},
     cut::Cut,
-    plan::{millis, stream_schema},
+    plan::{FIFTHS, millis, row_bytes, stream_schema},
     rebuild::lacks,
 };
 
@@ -227,6 +227,8 @@ fn options(plan: &Plan, feed: &config::Feed) -> feed::Options {
         keep_ms: Some(millis(feed.keep)),
         keep_by: if plan.windowed() { KeepBy::Time } else { KeepBy::Clock },
         keep_rows: feed.keep_rows.or((plan.output().kind == FeedKind::Append).then_some(APPEND_ROWS)),
+        max_bytes: row_bytes(plan, feed),
+        max_tombstone_bytes: feed.max_memory / FIFTHS,
         max_tombstones: MAX_TOMBSTONES,
     }
 }
@@ -240,6 +242,7 @@ pub(crate) fn new_feed(plan: &Plan, feed: &config::Feed, stream: usize, generati
         generation,
         reset: true,
         building: false,
+        evicted: 0,
     }
 }
 

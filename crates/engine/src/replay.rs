@@ -50,6 +50,12 @@ feeds:
     sql: SELECT reason, window_start, count(*) AS c FROM TUMBLE(events_dead_letters, at, INTERVAL '10 seconds') GROUP BY reason, window_start
     keep: 1m
   all: { sql: 'SELECT k, n FROM events WHERE n > 2', keep_rows: 7 }
+  tight:
+    sql: |
+      SELECT k, window_start, max(k) AS m, array_agg(n) AS l
+      FROM TUMBLE(events, ts, INTERVAL '10 seconds') GROUP BY k, window_start
+    keep: 1m
+  small: { sql: 'SELECT k, n, v FROM events', key: [k, n], keep: 1m }
 ";
 
 #[derive(Debug, Clone)]
@@ -81,8 +87,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn configure(lateness: u8) -> (Config, Vec<Plan>) {
     let text = CONFIG.replace("LATENESS", &format!("{lateness}s"));
-    let config =
+    let mut config =
         config::load_str(Path::new("test.yaml"), &text, &|_| None).expect("a good configuration").with_dead_letters();
+    // Less than a configuration may say: a few groups and rows fill it.
+    for feed in config.feeds.iter_mut().filter(|feed| ["tight", "small"].contains(&feed.name.as_str())) {
+        feed.max_memory = 2_000;
+    }
     let plans = plan::plan(&config).expect("good queries");
     (config, plans)
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMillisecondArray};
-use feed::{Changes, Feed, KeepBy, Options};
+use feed::{Changes, Feed, Options};
 use model::{Column, DataType, FeedKind, FeedSchema, RowChanges, Schema};
 
 /// The system's allocator, counting the bytes that are asked for.
@@ -73,7 +73,7 @@ fn main() {
         column("max", DataType::Double),
     ];
     let schema = FeedSchema { name: "f".into(), schema: Schema::new(columns), key_len: 2, kind: FeedKind::Upsert };
-    let options = Options { keep_ms: Some(900_000), keep_by: KeepBy::Time, keep_rows: None, max_tombstones: 100_000 };
+    let options = Options { keep_ms: Some(900_000), ..Options::default() };
 
     let before = HELD.load(Relaxed);
     let mut feed = Feed::new(schema.clone(), options);
@@ -118,7 +118,7 @@ fn main() {
     let bytes: usize = blocks.iter().filter_map(|b| b.data.as_ref()).map(Vec::len).sum();
     println!("checkpoint of all: {:?}, {:.1} bytes a row", began.elapsed(), per(bytes));
     let began = Instant::now();
-    let options = Options { keep_ms: Some(900_000), keep_by: KeepBy::Time, keep_rows: None, max_tombstones: 1 };
+    let options = Options { keep_ms: Some(900_000), max_tombstones: 1, ..Options::default() };
     let restored = Feed::restore(schema, options, blocks).map_or(0, |feed| feed.len());
     println!("restore: {:?}, {restored} rows", began.elapsed());
     let began = Instant::now();

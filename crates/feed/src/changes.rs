@@ -110,14 +110,14 @@ mod tests {
     use model::{Column, DataType, FeedKind, FeedSchema, RowChanges, Schema};
 
     use super::*;
-    use crate::feed::{KeepBy, Options};
+    use crate::feed::Options;
 
     #[test]
     fn more_text_than_a_batch_can_carry_comes_in_several() {
         let columns = vec![Column::new("k", DataType::BigInt), Column::new("text", DataType::Text)];
         let (schema, kind) = (Schema::new(columns), FeedKind::Upsert);
         let schema = FeedSchema { name: "f".to_owned(), schema, key_len: 1, kind };
-        let options = Options { keep_ms: None, keep_by: KeepBy::Time, keep_rows: None, max_tombstones: 10 };
+        let options = Options { max_tombstones: 10, ..Options::default() };
         let mut feed = Feed::new(schema.clone(), options);
         // One larger than the limit alone, and ten that exceed it together.
         let texts: Vec<String> = (0..11).map(|i| "x".repeat(if i == 4 { MAX_TEXT + 1 } else { 1000 })).collect();

@@ -198,6 +198,12 @@ impl Chunk {
         }
     }
 
+    /// How long the texts of a slot are together.
+    #[inline]
+    pub(crate) fn text_len(&self, at: usize) -> usize {
+        self.texts.iter().map(|texts| texts.len_of(at)).sum()
+    }
+
     pub(crate) fn set_text(&mut self, at: usize, field: Field, text: &str) {
         if let Place::Texts(texts) = field.place {
             self.texts[texts].set(at, text);

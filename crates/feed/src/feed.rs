@@ -38,9 +38,28 @@ pub struct Options {
     pub keep_by: KeepBy,
     /// How many rows are held: beyond, those whose last change is oldest are deleted.
     pub keep_rows: Option<u64>,
+    /// How many bytes the rows may hold: beyond, those whose last change is oldest are deleted.
+    /// They are counted from what the rows hold alone.
+    pub max_bytes: u64,
+    /// How many bytes the keys of tombstones may hold, and [`Options::max_tombstones`] besides.
+    pub max_tombstone_bytes: u64,
     /// How many tombstones are held. Beyond, the oldest are dropped, and cursors from
     /// before them get a snapshot.
     pub max_tombstones: usize,
+}
+
+impl Default for Options {
+    /// Everything is kept, but for the oldest tombstones beyond 100,000.
+    fn default() -> Self {
+        Self {
+            keep_ms: None,
+            keep_by: KeepBy::Time,
+            keep_rows: None,
+            max_bytes: u64::MAX,
+            max_tombstone_bytes: u64::MAX,
+            max_tombstones: 100_000,
+        }
+    }
 }
 
 /// Work done since the feed was made, for tests of what it is proportional to.
@@ -75,7 +94,7 @@ pub struct Costs {
 ///     .unwrap(),
 ///     deletes: RecordBatch::new_empty(schema.key_arrow()),
 /// };
-/// let options = Options { keep_ms: None, keep_by: KeepBy::Time, keep_rows: None, max_tombstones: 1000 };
+/// let options = Options { keep_ms: None, keep_by: KeepBy::Time, keep_rows: None, max_tombstones: 1000, ..Options::default() };
 /// let mut feed = Feed::new(schema.clone(), options);
 /// feed.apply(1, &rows(vec!["a", "b"], vec![10, 20]))?;
 /// feed.apply(2, &rows(vec!["b"], vec![21]))?;
@@ -107,6 +126,7 @@ pub struct Feed {
     pub(crate) written: Written,
     pub(crate) walked: u64,
     touched: u64,
+    evicted: u64,
     /// Hashes of a batch's keys, kept for its allocation.
     hashes: Vec<u64>,
 }
@@ -137,13 +157,14 @@ impl Feed {
             written: Written::default(),
             walked: 0,
             touched: 0,
+            evicted: 0,
             hashes: Vec::new(),
         }
     }
 
     /// Applies the changes of the tick `offset`, upserts first. A row equal to the one held
     /// is no change, though its time may move; a delete of a key that is not held is none
-    /// either. Afterwards rows beyond `keep_rows` are deleted. Costs the rows of `changes`,
+    /// either. Afterwards rows beyond `keep_rows` and `max_bytes` are deleted. Costs the rows of `changes`,
     /// and the rows deleted.
     ///
     /// A tick may be applied in several calls as long as nobody has read in between.
@@ -187,6 +208,12 @@ impl Feed {
                 self.ages.remove(&mut self.table.metas, oldest);
                 self.delete(oldest);
             }
+        }
+        while self.table.live_bytes(self.live_len) as u64 > self.options.max_bytes {
+            let oldest = self.live.head;
+            self.ages.remove(&mut self.table.metas, oldest);
+            self.delete(oldest);
+            self.evicted += 1;
         }
         self.drop_tombstones();
         Ok(())
@@ -266,6 +293,17 @@ impl Feed {
         Some(self.ages.first(&self.table.metas)?.saturating_add(keep))
     }
 
+    /// What rows and tombstones count for, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.table.live_bytes(self.live_len) + self.table.tomb_bytes(self.tombstones())
+    }
+
+    /// How many rows were deleted because of [`Options::max_bytes`] since the feed was made or
+    /// restored.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
     /// Work done so far.
     pub fn costs(&self) -> Costs {
         Costs { walked: self.walked, touched: self.touched, copied: self.table.copied }
@@ -343,17 +381,20 @@ impl Feed {
 
     /// Keeps tombstones within their limit (INV-4).
     fn drop_tombstones(&mut self) {
-        let mut over = self.tombstones().saturating_sub(self.options.max_tombstones);
-        if over == 0 {
+        let over = |feed: &Self| {
+            let (tombstones, options) = (feed.tombstones(), &feed.options);
+            tombstones > options.max_tombstones
+                || feed.table.tomb_bytes(tombstones) as u64 > options.max_tombstone_bytes
+        };
+        if !over(self) {
             return;
         }
-        while over > 0 {
+        while over(self) {
             let oldest = self.tombs.head;
             self.floor = self.floor.max(self.table.metas.get(oldest).changed);
             self.tombs.remove(&mut self.table.metas, Chain::Change, oldest);
             self.table.release(oldest);
             self.touched += 1;
-            over -= 1;
         }
         self.table.shrink();
     }

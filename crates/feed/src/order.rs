@@ -48,6 +48,9 @@ impl Meta {
 pub(crate) struct Metas(Vec<Box<[Meta]>>);
 
 impl Metas {
+    /// What one takes.
+    pub(crate) const BYTES: usize = size_of::<Meta>();
+
     /// Adds a chunk without used slots.
     pub(crate) fn push_vacant(&mut self) {
         self.0.push(Box::default());

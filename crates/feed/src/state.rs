@@ -118,6 +118,7 @@ impl Feed {
         if !self.table.index_restored() {
             return Err(Damaged("a key stands twice in its rows"));
         }
+        self.table.count_restored();
         let mut slots: Vec<u32> = used_slots(&self.table.used).collect();
         slots.sort_by_cached_key(|slot| self.table.metas.get(*slot).order());
         let (mut live, tombs): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| self.table.is_live(*slot));

@@ -15,6 +15,9 @@ use crate::{
 /// Below this capacity the index is not worth shrinking.
 const SMALL_INDEX: usize = 4096;
 
+/// What a slot takes in the index, with the room that is to spare there.
+const INDEXED: usize = 8;
+
 /// Up to so many rows most of a feed stays in the processor's caches.
 const CACHED_ROWS: usize = 16_384;
 
@@ -40,6 +43,12 @@ pub(crate) struct Table {
     /// How many slots the index was made for.
     index_room: usize,
     hasher: KeyHasher,
+    /// What a row or a tombstone counts for, texts aside.
+    each: usize,
+    /// How long the texts of all rows are together.
+    live_texts: usize,
+    /// How long those of all tombstones' keys are.
+    tomb_texts: usize,
     /// Chunks that changed since the last checkpoint.
     pub dirty: Vec<bool>,
     /// How many chunks were copied because a snapshot held them.
@@ -50,6 +59,9 @@ impl Table {
     pub(crate) fn new(columns: &[Column], key_len: usize) -> Self {
         Self {
             fields: Field::all(columns),
+            each: Metas::BYTES + INDEXED + columns.len() * size_of::<u64>(),
+            live_texts: 0,
+            tomb_texts: 0,
             key_len,
             chunks: Vec::new(),
             metas: Metas::default(),
@@ -125,6 +137,8 @@ impl Table {
         for (field, source) in fields.iter().zip(sources) {
             chunk.set(at, *field, source, row);
         }
+        let texts = chunk.text_len(at);
+        self.live_texts += texts;
         self.enter(hash, slot);
         slot
     }
@@ -141,20 +155,28 @@ impl Table {
     pub(crate) fn replace(&mut self, slot: u32, sources: &[Source<'_>], row: usize) {
         let (key_len, (chunk, at)) = (self.key_len, place(slot));
         let (chunk, fields) = self.chunk_mut(chunk);
+        let (was_live, before) = (chunk.live.get(at), chunk.text_len(at));
         chunk.live.set(at, true);
         for (field, source) in fields[key_len..].iter().zip(&sources[key_len..]) {
             chunk.set(at, *field, source, row);
         }
+        let texts = chunk.text_len(at);
+        *if was_live { &mut self.live_texts } else { &mut self.tomb_texts } -= before;
+        self.live_texts += texts;
     }
 
     /// Makes a tombstone of a live row: only its key is left.
     pub(crate) fn bury(&mut self, slot: u32) {
         let (key_len, (chunk, at)) = (self.key_len, place(slot));
         let (chunk, fields) = self.chunk_mut(chunk);
+        let before = chunk.text_len(at);
         chunk.live.set(at, false);
         for field in &fields[key_len..] {
             chunk.forget(at, *field);
         }
+        let key = chunk.text_len(at);
+        self.live_texts -= before;
+        self.tomb_texts += key;
     }
 
     /// Frees the slot of a tombstone.
@@ -164,6 +186,7 @@ impl Table {
         if let Ok(entry) = self.index.find_entry(hash, |s| *s == slot) {
             entry.remove();
         }
+        self.tomb_texts -= self.chunks[chunk].text_len(at);
         self.used[chunk].set(at, false);
         self.first_free = self.first_free.min(chunk);
         if self.used[chunk].is_empty() {
@@ -257,6 +280,25 @@ impl Table {
             index.insert_unique(hash(&slot), slot, hash);
         }
         self.index = index;
+    }
+
+    /// What these many rows count for.
+    pub(crate) fn live_bytes(&self, rows: usize) -> usize {
+        rows * self.each + self.live_texts
+    }
+
+    /// What these many tombstones count for.
+    pub(crate) fn tomb_bytes(&self, tombstones: usize) -> usize {
+        tombstones * self.each + self.tomb_texts
+    }
+
+    /// Counts the texts of slots that were restored.
+    pub(crate) fn count_restored(&mut self) {
+        for slot in used_slots(&self.used) {
+            let (chunk, at) = place(slot);
+            let chunk = &self.chunks[chunk];
+            *if chunk.live.get(at) { &mut self.live_texts } else { &mut self.tomb_texts } += chunk.text_len(at);
+        }
     }
 
     /// Makes the index of slots that were restored; `false` if two of them have one key.

@@ -29,13 +29,15 @@ pub enum Reason {
     TooManyGroups,
     /// Its group would remember more than `max_group_state` allows.
     GroupTooLarge,
+    /// The feed's groups hold as much as `max_memory` allows.
+    FeedTooLarge,
     /// The query failed on it: overflow, division by zero, a failed cast.
     QueryFailed,
 }
 
 impl Reason {
     /// Every reason, in the order the documentation lists them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Malformed,
         Self::WrongType,
         Self::OutOfRange,
@@ -46,6 +48,7 @@ impl Reason {
         Self::NullKey,
         Self::TooManyGroups,
         Self::GroupTooLarge,
+        Self::FeedTooLarge,
         Self::QueryFailed,
     ];
 
@@ -62,6 +65,7 @@ impl Reason {
             Self::NullKey => "null_key",
             Self::TooManyGroups => "too_many_groups",
             Self::GroupTooLarge => "group_too_large",
+            Self::FeedTooLarge => "feed_too_large",
             Self::QueryFailed => "query_failed",
         }
     }

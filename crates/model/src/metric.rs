@@ -20,6 +20,9 @@ pub const ALL: &[&str] = &[
     FEED_ROWS,
     FEED_OFFSET,
     GROUPS,
+    FEED_MEMORY,
+    EVICTED,
+    PENDING_BYTES,
     CONNECTIONS,
     SUBSCRIPTIONS,
     FRAMES_SENT,
@@ -27,6 +30,7 @@ pub const ALL: &[&str] = &[
     FRAMES_ENCODED,
     RESETS,
     LAGGING,
+    UNSENT_BYTES,
 ];
 
 /// Messages sent to the viewers of a dashboard. Label `dashboard_id`.
@@ -66,6 +70,12 @@ pub const FEED_ROWS: &str = "tidewire_feed_rows";
 pub const FEED_OFFSET: &str = "tidewire_feed_offset";
 /// Groups a query holds. Label `feed`.
 pub const GROUPS: &str = "tidewire_groups";
+/// Bytes that a feed's groups, rows and deleted keys count for. Label `feed`.
+pub const FEED_MEMORY: &str = "tidewire_feed_memory_bytes";
+/// Rows deleted because `max_memory` had no room for them. Label `feed`.
+pub const EVICTED: &str = "tidewire_rows_evicted_total";
+/// Bytes of events accepted and not yet in the log. Label `stream`.
+pub const PENDING_BYTES: &str = "tidewire_pending_bytes";
 /// Open connections. Label `transport`: `http`, `websocket` or `sse`.
 pub const CONNECTIONS: &str = "tidewire_connections";
 /// Subscriptions. Label `feed`.
@@ -80,3 +90,5 @@ pub const FRAMES_ENCODED: &str = "tidewire_frames_encoded_total";
 pub const RESETS: &str = "tidewire_resets_total";
 /// Viewers whose socket takes no more at the moment.
 pub const LAGGING: &str = "tidewire_lagging_viewers";
+/// Bytes that wait until viewers' sockets take them.
+pub const UNSENT_BYTES: &str = "tidewire_unsent_bytes";

@@ -30,6 +30,8 @@ pub struct FeedDef {
     pub max_groups: u64,
     /// How many bytes the aggregates of one group may remember.
     pub max_group_state: u64,
+    /// How many bytes all groups may hold.
+    pub max_memory: u64,
     /// A group without a window is dropped after so many milliseconds without an event.
     pub idle_ttl_ms: i64,
 }

@@ -20,6 +20,7 @@ pub struct ServerMetrics {
     pub bytes_sent: Counter,
     /// Viewers whose socket takes no more at the moment.
     pub lagging: Gauge,
+    pub unsent_bytes: Gauge,
 }
 
 impl ServerMetrics {
@@ -32,6 +33,7 @@ impl ServerMetrics {
             event_streams: gauge!(metric::CONNECTIONS, "transport" => "sse"),
             bytes_sent: counter!(metric::BYTES_SENT),
             lagging: gauge!(metric::LAGGING),
+            unsent_bytes: gauge!(metric::UNSENT_BYTES),
         }
     }
 

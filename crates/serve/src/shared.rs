@@ -199,7 +199,7 @@ mod tests {
     fn slow_readers_pin_a_few_snapshots_and_nobody_is_sent_back() {
         let schema = Schema::new(vec![Column::new("k", DataType::BigInt).not_null()]);
         let schema = FeedSchema { name: "f".to_owned(), schema, key_len: 1, kind: FeedKind::Upsert };
-        let options = feed::Options { keep_ms: None, keep_by: KeepBy::Clock, keep_rows: None, max_tombstones: 10 };
+        let options = feed::Options { keep_by: KeepBy::Clock, max_tombstones: 10, ..feed::Options::default() };
         let mut feed = Feed::new(schema, options);
         let shared = Snapshots::default();
         let mut held: Vec<_> = (1..=4).map(|i| shared.share(snapshot_at(&mut feed, i), None)).collect();

@@ -62,6 +62,7 @@ pub(crate) fn of(streams: &[Stream]) -> Vec<Stream> {
         retention: stream.retention,
         retention_bytes: stream.retention_bytes,
         max_events_per_second: stream.max_events_per_second,
+        max_pending: stream.max_pending,
     };
     streams.iter().enumerate().map(of).collect()
 }

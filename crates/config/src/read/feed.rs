@@ -38,6 +38,7 @@ pub(super) fn feed(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option<F
         keep_rows: reader.count(&fields, "keep_rows"),
         max_groups: reader.count(&fields, "max_groups").unwrap_or(0),
         max_group_state: reader.size(&fields, "max_group_state"),
+        max_memory: reader.size(&fields, "max_memory"),
         idle_ttl: reader.duration(&fields, "idle_ttl"),
         sql: sql?,
     };

@@ -152,6 +152,6 @@ pub(super) fn count(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) ->
     usize::try_from(reader.count(fields, name).unwrap_or(0)).unwrap_or(usize::MAX)
 }
 
-fn size(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> usize {
+pub(super) fn size(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> usize {
     usize::try_from(reader.size(fields, name)).unwrap_or(usize::MAX)
 }

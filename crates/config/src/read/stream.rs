@@ -45,6 +45,7 @@ pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option
     let retention = reader.duration(&fields, "retention");
     let retention_bytes = reader.size(&fields, "retention_bytes");
     let max_events_per_second = super::server::count(reader, &fields, "max_events_per_second");
+    let max_pending = fields.get("max_pending").map(|_| super::server::size(reader, &fields, "max_pending"));
     Some(Stream {
         name: name.text.clone(),
         place: reader.place(name.spot),
@@ -54,6 +55,7 @@ pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option
         retention,
         retention_bytes,
         max_events_per_second,
+        max_pending,
     })
 }
 

@@ -119,7 +119,7 @@ t.yaml:2:8: unknown key `query` in feed `f`
 t.yaml:3:6: feed `g`: `sql` is missing
   `sql:` the query
 t.yaml:3:8: unknown key `banana` in feed `g`
-  the keys here are `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `max_group_state`, `idle_ttl`
+  the keys here are `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `max_group_state`, `max_memory`, `idle_ttl`
 ",
     );
 }
@@ -195,7 +195,7 @@ t.yaml:5:17: `event_time`: expected a map, found `ts`
         r"
 t.yaml:2:6: feed `f`: expected a map, found a text
   write the query under `sql:`
-t.yaml:3:4: feed `g`: expected a map of `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `max_group_state`, `idle_ttl`, found nothing
+t.yaml:3:4: feed `g`: expected a map of `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `max_group_state`, `max_memory`, `idle_ttl`, found nothing
 t.yaml:4:13: `sql`: expected SQL, found a list
 t.yaml:4:23: `key`: expected a list, found a map
 t.yaml:4:44: `delete_when`: expected SQL, found nothing
@@ -368,7 +368,7 @@ t.yaml:3:16: `source`: `type` is missing
   the types are `http`, `file`, `generator`
 t.yaml:3:28: `schema`: expected columns, found none
   write `value: double`
-t.yaml:4:4: stream `u`: expected a map of `source`, `schema`, `event_time`, `format`, `retention`, `retention_bytes`, `max_events_per_second`, found nothing
+t.yaml:4:4: stream `u`: expected a map of `source`, `schema`, `event_time`, `format`, `retention`, `retention_bytes`, `max_events_per_second`, `max_pending`, found nothing
 t.yaml:6:6: feed `f`: `sql` is missing
   `sql:` the query
 t.yaml:8:6: dashboard `d`: `panels` is missing

@@ -72,11 +72,15 @@ fn any_options() -> impl Strategy<Value = Options> {
         prop_oneof![Just(KeepBy::Time), Just(KeepBy::Clock)],
         proptest::option::weighted(0.3, 0..40_u64),
         prop_oneof![0..20_usize, 20..500_usize, Just(100_000)],
+        prop_oneof![3 => Just(u64::MAX), 1 => 0..40_000_u64],
+        prop_oneof![3 => Just(u64::MAX), 1 => 0..10_000_u64],
     )
-        .prop_map(|(keep_ms, keep_by, keep_rows, max_tombstones)| Options {
+        .prop_map(|(keep_ms, keep_by, keep_rows, max_tombstones, max_bytes, max_tombstone_bytes)| Options {
             keep_ms,
             keep_by,
             keep_rows,
+            max_bytes,
+            max_tombstone_bytes,
             max_tombstones,
         })
 }
@@ -236,10 +240,15 @@ impl World {
     }
 
     fn check(&mut self) {
-        let all = |f: &Feed| (f.offset(), f.last_change(), f.floor(), f.len(), f.tombstones(), f.next_expiry());
+        let all = |f: &Feed| {
+            (f.offset(), f.last_change(), f.floor(), f.len(), f.tombstones(), f.next_expiry(), f.held_bytes())
+        };
         assert_eq!(all(&self.feed), all(&self.steady));
         assert!(self.feed.tombstones() <= self.options.max_tombstones);
         assert_eq!(self.feed.len(), self.model.rows().len());
+        let tombstones = self.feed.held_bytes() as u64 - self.model.bytes();
+        assert!(tombstones <= self.options.max_tombstone_bytes && self.model.bytes() <= self.options.max_bytes);
+        assert_eq!(tombstones == 0, self.feed.tombstones() == 0);
         assert_eq!(self.feed.next_expiry(), self.model.next_expiry());
         let oldest = self.feed.floor();
         self.same(Some(oldest));

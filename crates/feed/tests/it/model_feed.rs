@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use feed::Options;
 use model::Offset;
 
-use crate::rows::{KEY_LEN, Row, Rows};
+use crate::rows::{Cell, KEY_LEN, Row, Rows};
+
+/// What a row of these tests' eight columns counts for, texts aside.
+const EACH: usize = 40 + 8 + 8 * 8;
 
 /// A row, its time, and when it changed.
 #[derive(Clone)]
@@ -44,10 +47,19 @@ impl ModelFeed {
         for key in deletes {
             self.held.remove(key);
         }
-        while self.options.keep_rows.is_some_and(|keep| self.held.len() as u64 > keep) {
+        while self.options.keep_rows.is_some_and(|keep| self.held.len() as u64 > keep)
+            || self.bytes() > self.options.max_bytes
+        {
             let oldest = self.held.iter().min_by_key(|(_, held)| held.order).map(|(key, _)| key.clone());
             self.held.remove(&oldest.unwrap());
         }
+    }
+
+    /// What the rows count for.
+    pub fn bytes(&self) -> u64 {
+        let text = |cell: &Cell| if let Cell::Text(text) = cell { text.len() } else { 0 };
+        let row = |held: &Held| EACH + held.row.iter().map(text).sum::<usize>();
+        self.held.values().map(row).sum::<usize>() as u64
     }
 
     /// How many rows went.

@@ -7,7 +7,7 @@ use arrow_array::{
     TimestampMillisecondArray, cast::AsArray, types::*,
 };
 use arrow_schema::SchemaRef;
-use feed::{Changes, Delta, Feed, KeepBy, Options};
+use feed::{Changes, Delta, Feed, Options};
 use model::{Column, DataType, FeedKind, FeedSchema, Offset, RowChanges, Schema};
 
 /// A value that can be compared and ordered; doubles by their bits.
@@ -43,7 +43,7 @@ pub fn schema(kind: FeedKind) -> FeedSchema {
 }
 
 pub fn options(max_tombstones: usize) -> Options {
-    Options { keep_ms: None, keep_by: KeepBy::Time, keep_rows: None, max_tombstones }
+    Options { max_tombstones, ..Options::default() }
 }
 
 /// The key of a number: some share a name, some have none.

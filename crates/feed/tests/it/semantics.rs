@@ -111,6 +111,21 @@ fn an_append_feed_holds_its_last_rows() {
 }
 
 #[test]
+fn beyond_its_bytes_a_feed_deletes_its_oldest_rows_and_counts_them() {
+    let schema = schema(FeedKind::Upsert);
+    let mut feed = Feed::new(schema.clone(), Options { max_bytes: 10_000, ..options(1_000) });
+    feed.apply(1, &changes(&schema, &at(0, 0..40, 0), &[])).unwrap();
+    assert_eq!((feed.len(), feed.evicted()), (40, 0));
+    feed.apply(2, &changes(&schema, &at(0, 40..200, 0), &[])).unwrap();
+    let (rows, evicted) = (feed.len(), feed.evicted());
+    assert!(rows < 90 && rows as u64 + evicted == 200, "{rows} rows, {evicted} evicted");
+    let kept: Vec<_> = table_of(&mut feed).into_keys().collect();
+    let mut newest: Vec<_> = (200 - rows as u32..200).map(key).collect();
+    newest.sort();
+    assert_eq!(kept, newest);
+}
+
+#[test]
 fn a_snapshot_stays_as_it_was() {
     let schema = schema(FeedKind::Upsert);
     let mut feed = Feed::new(schema.clone(), options(5));

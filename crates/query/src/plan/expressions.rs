@@ -9,7 +9,7 @@ use datafusion::{
     sql::sqlparser::{
         ast::{
             DataType as SqlType, DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments, Ident,
-            Select, SelectItem, Spanned, Visit, VisitMut, visit_expressions, visit_expressions_mut,
+            ObjectNamePart, Select, SelectItem, Spanned, Visit, VisitMut, visit_expressions, visit_expressions_mut,
         },
         tokenizer::Span,
     },
@@ -98,9 +98,16 @@ pub(crate) fn aliases(select: &Select) -> BTreeSet<String> {
 }
 
 /// Quotes names whose case would be lost but that are a column's name as they stand, so
-/// that `metricName` finds the column `metricName`.
-pub(crate) fn keep_case<V: VisitMut>(select: &mut V, names: &Names<'_>) {
+/// that `metricName` finds the column `metricName`. `user`, which SQL has a function of, is
+/// the column where there is one.
+pub(crate) fn keep_names<V: VisitMut>(select: &mut V, names: &Names<'_>) {
     let _ = visit_expressions_mut(select, |expr| {
+        if let Expr::Function(Function { name, args: FunctionArguments::None, .. }) = expr
+            && let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+            && names.columns.contains(&folded(ident).as_str())
+        {
+            *expr = Expr::Identifier(Ident { quote_style: Some('"'), value: folded(ident), span: ident.span });
+        }
         let ident = match expr {
             Expr::Identifier(ident) => Some(ident),
             Expr::CompoundIdentifier(parts) => parts.last_mut(),

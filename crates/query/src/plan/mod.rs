@@ -82,6 +82,7 @@ pub(crate) struct Grouped {
     pub(crate) refresh_ms: i64,
     pub(crate) max_groups: u64,
     pub(crate) max_group_state: usize,
+    pub(crate) max_memory: usize,
     pub(crate) idle_ttl_ms: i64,
     pub(crate) pre: Chain,
     /// Every GROUP BY column, in order.

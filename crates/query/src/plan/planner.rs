@@ -262,6 +262,7 @@ impl Planner<'_> {
             refresh_ms: self.feed.refresh_ms.max(0),
             max_groups: self.feed.max_groups,
             max_group_state: usize::try_from(self.feed.max_group_state).unwrap_or(usize::MAX),
+            max_memory: usize::try_from(self.feed.max_memory).unwrap_or(usize::MAX),
             idle_ttl_ms: self.feed.idle_ttl_ms.max(1),
             pre: split.pre.lower()?,
             keys: keys.into_iter().map(|e| physical(e, input)).collect::<Result<_, _>>()?,

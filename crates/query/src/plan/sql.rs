@@ -18,7 +18,7 @@ use datafusion::{
 };
 
 use super::{
-    expressions::{Names, aliases, check_expressions, keep_case, window_function},
+    expressions::{Names, aliases, check_expressions, keep_names, window_function},
     names::{nearest, suggest},
     window::{Tumble, tumble_args},
 };
@@ -155,7 +155,7 @@ pub(crate) fn parse(
         windowed: source.window.is_some(),
         stream: &stream.name,
     };
-    keep_case(&mut **select, &names);
+    keep_names(&mut **select, &names);
     let aggregates = check_expressions(&**select, &names, state, problems);
     let (group_spans, has_group_by) = group_by(select, problems);
     let grouped = has_group_by || aggregates || select.having.is_some();

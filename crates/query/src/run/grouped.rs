@@ -13,13 +13,13 @@ use super::{
     Counters, Tick,
     assign::{Local, Locals, Starts, locals, windows, with_bounds},
     changes::Changes,
-    grow::{moved, too_large},
+    grow::moved,
+    room::{Costs, Room, refuse},
     stateless::{refuse_all, salvaged},
 };
 use crate::{
     define::Emit,
     grow::Input,
-    letter::letter,
     plan::{Grouped, Plan},
     stage::{Passed, column, condition, reason},
     state::{
@@ -44,6 +44,9 @@ pub(crate) struct Groups {
     /// By the start of the window.
     pub(crate) panes: BTreeMap<i64, Pane>,
     pub(crate) live: u64,
+    /// What [`Pane::held`] of all panes comes to.
+    pub(crate) in_panes: usize,
+    costs: Costs,
     /// Panes with groups that changed since they were shown.
     pub(crate) pending: BTreeSet<i64>,
     /// The clock when changes were last shown.
@@ -71,8 +74,17 @@ pub(super) struct Found {
     ids: Vec<u32>,
     /// The slot of each of the tick's groups, or [`NONE`] for a new one.
     pub(super) slots: Vec<u32>,
-    /// Which new groups `max_groups` leaves no room for; empty if all have room.
-    pub(super) refused: Vec<bool>,
+    /// The groups that there is no room for, and why; empty if all have room.
+    pub(super) refused: Vec<Option<Reason>>,
+    /// The room that is left.
+    pub(super) room: Room,
+}
+
+impl Found {
+    /// Whether there is no room for one of the tick's groups.
+    pub(super) fn refuses(&self, group: usize) -> bool {
+        self.refused.get(group).is_some_and(Option::is_some)
+    }
 }
 
 /// The states of a tick's groups.
@@ -91,6 +103,8 @@ impl Groups {
             keys: Keys::new(&types, query.newest_only).expect("planning refuses types that cannot be kept"),
             panes: BTreeMap::new(),
             live: 0,
+            in_panes: 0,
+            costs: Costs::of(query),
             pending: BTreeSet::new(),
             last_shown: None,
             meta_changed: false,
@@ -112,6 +126,11 @@ impl Groups {
 
     pub(crate) fn live(&self) -> u64 {
         self.live
+    }
+
+    /// What keys and groups count for.
+    pub(crate) fn held(&self) -> usize {
+        self.keys.held(self.costs.key) + self.live as usize * self.costs.group + self.in_panes
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -194,21 +213,22 @@ impl Groups {
         if prepared.passed.batch.num_rows() == 0 {
             return Ok(());
         }
-        let (mut locals, mut found) = self.located(query, prepared, starts)?;
+        let room = Room {
+            groups: query.max_groups.saturating_sub(self.live),
+            bytes: query.max_memory.saturating_sub(self.held()),
+        };
+        let (mut locals, mut found) = self.located(query, prepared, starts, room)?;
         let mut merged = self.merged(query, prepared, &locals, &found, counters)?;
         counters.groups_touched += locals.groups.len() as u64;
-        if found.refused.contains(&true) {
-            for (row, group) in locals.of_row.iter().enumerate() {
-                if found.refused[*group] {
-                    let message = format!("the query holds {} groups already: `max_groups`", query.max_groups);
-                    dead.push(letter(Reason::TooManyGroups, message, batch, prepared.passed.origin(row)));
-                }
+        for (row, group) in locals.of_row.iter().enumerate().take_while(|_| !found.refused.is_empty()) {
+            if let Some(reason) = found.refused[*group] {
+                dead.push(refuse(query, reason, batch, prepared.passed.origin(row)));
             }
         }
         if !prepared.inputs.is_empty() {
-            let grown = self.grow(query, prepared, &locals, &found);
-            for row in &grown.too_large {
-                dead.push(too_large(query, batch, prepared.passed.origin(*row)));
+            let grown = self.grow(query, prepared, &locals, &mut found);
+            for (row, reason) in &grown.too_large {
+                dead.push(refuse(query, *reason, batch, prepared.passed.origin(*row)));
             }
             merged.fresh = grown.fresh;
             if let Some(kept) = prepared.without(&grown.refused)? {
@@ -217,7 +237,8 @@ impl Groups {
                     return Ok(());
                 }
                 let before = locals;
-                (locals, found) = self.located(query, &kept, starts)?;
+                // What is left of them has its room.
+                (locals, found) = self.located(query, &kept, starts, Room::ENDLESS)?;
                 let fresh = moved(merged.fresh, &before, &locals, &grown.refused);
                 merged = Merged { fresh, ..self.merged(query, &kept, &locals, &found, counters)? };
             }
@@ -228,7 +249,7 @@ impl Groups {
     }
 
     /// Numbers the groups of these rows and looks them up.
-    fn located(&self, query: &Grouped, prepared: &Prepared, starts: &Starts) -> Result<(Locals, Found)> {
+    fn located(&self, query: &Grouped, prepared: &Prepared, starts: &Starts, room: Room) -> Result<(Locals, Found)> {
         let rows = prepared.passed.batch.num_rows();
         let one = match starts {
             Starts::None => Some(ONLY),
@@ -237,32 +258,35 @@ impl Groups {
         };
         let locals =
             locals(&prepared.keys, &query.key_schema, rows, one, |row| starts.of(prepared.passed.origin(row)))?;
-        let found = self.find(query, &locals)?;
+        let found = self.find(&locals, room)?;
         Ok((locals, found))
     }
 
     /// Looks up the groups of this tick.
-    fn find(&self, query: &Grouped, locals: &Locals) -> Result<Found> {
+    fn find(&self, locals: &Locals, mut room: Room) -> Result<Found> {
         let key_rows = KeyRows::new(&locals.keys, locals.key_count)?;
         let ids: Vec<u32> = self.keys.find_all(&key_rows).into_iter().map(|id| id.unwrap_or(NONE)).collect();
         let panes: Vec<Option<&Pane>> = locals.windows.iter().map(|start| self.panes.get(start)).collect();
-        let mut room = query.max_groups.saturating_sub(self.live);
         let mut refused = Vec::new();
         let mut slots = Vec::with_capacity(locals.groups.len());
         for (index, local) in locals.groups.iter().enumerate() {
             let id = ids[local.key];
             let slot = if id == NONE { None } else { panes[local.window].and_then(|pane| pane.find(id)) };
             slots.push(slot.unwrap_or(NONE));
-            if slot.is_none() {
-                if room == 0 {
-                    refused.resize(locals.groups.len(), false);
-                    refused[index] = true;
-                } else {
-                    room -= 1;
-                }
+            let taken = if slot.is_none() {
+                let key = if id == NONE { self.costs.key + key_rows.text_bytes(local.key) } else { 0 };
+                room.take(self.costs.group + key)
+            } else if self.costs.texts {
+                room.take_bytes(0)
+            } else {
+                Ok(())
+            };
+            if let Err(reason) = taken {
+                refused.resize(locals.groups.len(), None);
+                refused[index] = Some(reason);
             }
         }
-        Ok(Found { key_rows, ids, slots, refused })
+        Ok(Found { key_rows, ids, slots, refused, room })
     }
 
     /// The states of this tick's groups: what its rows make, merged with what is stored.
@@ -320,7 +344,7 @@ impl Groups {
     ) {
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); locals.windows.len()];
         for (group, local) in locals.groups.iter().enumerate() {
-            if found.refused.get(group) != Some(&true) {
+            if !found.refuses(group) {
                 rows[local.window].push(group as u32);
             }
         }
@@ -333,6 +357,7 @@ impl Groups {
             if let Some(idle) = &pane.idle {
                 idle.approach(rows.iter().map(|group| found.slots[*group as usize]).filter(|slot| *slot != NONE));
             }
+            let before = pane.held();
             let mut slots = Vec::with_capacity(rows.len());
             for group in rows {
                 let mut slot = found.slots[*group as usize];
@@ -362,6 +387,7 @@ impl Groups {
             }
             let rows: Vec<u32> = rows.iter().map(|group| merged.positions[*group as usize] as u32).collect();
             pane.columns.scatter(&slots, cells, &rows);
+            self.in_panes = self.in_panes + pane.held() - before;
             if query.emit == Emit::Changes {
                 self.pending.insert(*start);
             }
@@ -392,10 +418,12 @@ impl Groups {
             Err(error) => debug_assert!(false, "a key that was shown can be made again: {error}"),
         }
         let Some(pane) = self.panes.get_mut(&ONLY) else { return };
+        let before = pane.held();
         for slot in &idle {
             pane.remove(*slot);
             self.keys.release(*slot);
         }
+        self.in_panes = self.in_panes + pane.held() - before;
         self.live -= idle.len() as u64;
         counters.groups_released += idle.len() as u64;
     }
@@ -411,6 +439,7 @@ impl Groups {
             for slot in 0..pane.len() {
                 self.keys.release(pane.key(slot));
             }
+            self.in_panes -= pane.held();
             self.live -= u64::from(pane.len());
             counters.groups_released += u64::from(pane.len());
             pane.drop_blocks(&mut self.removed);

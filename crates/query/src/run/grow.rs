@@ -2,21 +2,21 @@
 
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_empty_array},
+        array::{Array, ArrayRef, AsArray, BooleanArray, new_empty_array},
         compute::{cast, filter},
         datatypes::DataType,
     },
     common::{Result, ScalarValue, internal_err},
 };
-use model::{DeadLetter, Reason};
+use model::Reason;
 
 use super::{
     assign::Locals,
     grouped::{Found, Groups, NONE, Prepared},
+    room::Room,
     show::Pick,
 };
 use crate::{
-    letter::letter,
     plan::Grouped,
     state::grown::{Group, Grown},
 };
@@ -26,29 +26,33 @@ pub(super) struct Grew {
     /// The states of groups that are new, by the tick's number of the group.
     pub(super) fresh: Vec<Option<Group>>,
     /// The rows that a group has no room for.
-    pub(super) too_large: Vec<usize>,
+    pub(super) too_large: Vec<(usize, Reason)>,
     /// Those, and the rows of groups that there is no room for; empty if there are none.
     pub(super) refused: Vec<bool>,
 }
 
 impl Groups {
     /// Takes rows into the states that grow, in the log's order.
-    pub(super) fn grow(&mut self, query: &Grouped, prepared: &Prepared, locals: &Locals, found: &Found) -> Grew {
+    pub(super) fn grow(&mut self, query: &Grouped, prepared: &Prepared, locals: &Locals, found: &mut Found) -> Grew {
         let mut panes: Vec<Option<Grown>> =
             locals.windows.iter().map(|start| self.panes.get_mut(start).and_then(|pane| pane.grown.take())).collect();
+        let before: Vec<usize> = panes.iter().map(|grown| grown.as_ref().map_or(0, Grown::bytes)).collect();
         let mut grew =
             Grew { fresh: locals.groups.iter().map(|_| None).collect(), too_large: Vec::new(), refused: Vec::new() };
         for (row, local) in locals.of_row.iter().enumerate() {
             let mut taken = false;
-            if found.refused.get(*local) != Some(&true) {
+            if !found.refuses(*local) {
                 let fresh = &mut grew.fresh[*local];
                 let group = match (found.slots[*local], &mut panes[locals.groups[*local].window]) {
                     (slot, Some(grown)) if slot != NONE => grown.get_mut(slot),
                     _ => Some(fresh.get_or_insert_with(|| Group::start(query.growths()))),
                 };
-                taken = group.is_some_and(|group| take(group, prepared, row, query.max_group_state));
-                if !taken {
-                    grew.too_large.push(row);
+                let took = group.map_or(Err(Reason::GroupTooLarge), |group| {
+                    take(group, prepared, row, query.max_group_state, &mut found.room)
+                });
+                match took {
+                    Ok(()) => taken = true,
+                    Err(reason) => grew.too_large.push((row, reason)),
                 }
             }
             if !taken {
@@ -68,8 +72,9 @@ impl Groups {
                 _ => grew.fresh[number].iter_mut().for_each(settle),
             }
         }
-        for (start, grown) in locals.windows.iter().zip(panes) {
+        for ((start, grown), before) in locals.windows.iter().zip(panes).zip(before) {
             if let Some(pane) = self.panes.get_mut(start) {
+                self.in_panes = self.in_panes + grown.as_ref().map_or(0, Grown::bytes) - before;
                 pane.grown = grown;
             }
         }
@@ -94,19 +99,23 @@ impl Groups {
     }
 }
 
-/// Takes a row into all states of its group, or into none if they have no room.
-fn take(group: &mut Group, prepared: &Prepared, row: usize, room: usize) -> bool {
+/// Takes a row into all states of its group, or into none if there is no room: in the group,
+/// or in the feed.
+fn take(group: &mut Group, prepared: &Prepared, row: usize, max: usize, room: &mut Room) -> Result<(), Reason> {
     let each = || group.states.iter().zip(&prepared.inputs).filter(|(_, input)| input.counts(row));
     let more: usize = each().map(|(state, input)| state.more(input, row)).sum();
-    if more > 0 && group.bytes() + more > room {
-        return false;
+    if more > 0 {
+        if group.bytes() + more > max {
+            return Err(Reason::GroupTooLarge);
+        }
+        room.take_bytes(more)?;
     }
     for (state, input) in group.states.iter_mut().zip(&prepared.inputs) {
         if input.counts(row) {
             state.add(input, row);
         }
     }
-    true
+    Ok(())
 }
 
 impl Prepared {
@@ -146,10 +155,4 @@ pub(super) fn moved(
         }
     }
     moved
-}
-
-/// A dead letter for a row that its group has no room for.
-pub(super) fn too_large(query: &Grouped, batch: &RecordBatch, row: usize) -> DeadLetter {
-    let message = format!("its group would remember more than {} bytes: `max_group_state`", query.max_group_state);
-    letter(Reason::GroupTooLarge, message, batch, row)
 }

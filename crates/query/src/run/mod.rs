@@ -5,6 +5,7 @@ mod changes;
 mod grouped;
 mod grow;
 mod restore;
+mod room;
 mod show;
 mod stateless;
 
@@ -127,6 +128,15 @@ impl Query {
         match &self.state {
             State::Rows(_) => 0,
             State::Groups(groups) => groups.live(),
+        }
+    }
+
+    /// What its groups count for, in bytes: what `max_memory` is compared with. It follows
+    /// from what they hold alone.
+    pub fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Rows(_) => 0,
+            State::Groups(groups) => groups.held(),
         }
     }
 

@@ -63,6 +63,7 @@ impl Groups {
             return Err(StateError::Damaged("groups that remember nothing"));
         }
         groups.keys.finish_restore()?;
+        groups.in_panes = groups.panes.values().map(Pane::held).sum();
         seen.sort_unstable();
         if let Some(idle) = groups.panes.get_mut(&ONLY).and_then(|pane| pane.idle.as_mut()) {
             for (clock, slot) in seen {

@@ -108,6 +108,14 @@ impl Cells {
     fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|n| n.is_null(row))
     }
+
+    /// How long the text in a row is; 0 for what is none.
+    pub(crate) fn text_len(&self, row: usize) -> usize {
+        match &self.values {
+            Values::Text(values) if !self.is_null(row) => values.value_length(row) as usize,
+            _ => 0,
+        }
+    }
 }
 
 fn raw<T: ArrowNativeType>(data: &ArrayData) -> ScalarBuffer<T> {
@@ -129,6 +137,8 @@ struct Column {
     word: usize,
     /// Its values, if it is of texts.
     texts: Chunked<Box<str>>,
+    /// How long they are together.
+    text_bytes: usize,
     /// The nulls of each chunk, one bit a slot; none while a chunk has no null, and none at
     /// all while the column has none: most have none ever, and looking costs nothing then.
     nulls: Vec<Option<Box<[u64; CHUNK / 64]>>>,
@@ -201,6 +211,7 @@ impl Column {
                     // A null's bytes are not defined; the empty text takes no memory.
                     let new = if cells.is_null(row) { "" } else { values.value(row) };
                     if **old != *new {
+                        self.text_bytes = self.text_bytes + new.len() - old.len();
                         *old = new.into();
                     }
                 }
@@ -303,6 +314,7 @@ impl Column {
                 Width::Text => {
                     let len = input.u32()? as usize;
                     *self.texts.at(*slot) = std::str::from_utf8(input.bytes(len)?).ok()?.into();
+                    self.text_bytes += len;
                     continue;
                 }
             };
@@ -325,7 +337,14 @@ impl Columns {
             let width = Width::of(data_type)?;
             let word = words;
             words += width.words();
-            Some(Column { data_type: data_type.clone(), width, word, texts: Chunked::default(), nulls: Vec::new() })
+            Some(Column {
+                data_type: data_type.clone(),
+                width,
+                word,
+                texts: Chunked::default(),
+                text_bytes: 0,
+                nulls: Vec::new(),
+            })
         });
         let columns = columns.collect::<Option<_>>()?;
         Some(Self { columns, rows: Rows::new(words) })
@@ -359,7 +378,8 @@ impl Columns {
     pub(crate) fn forget(&mut self, slot: u32) {
         for column in &mut self.columns {
             if column.width == Width::Text {
-                *column.texts.at(slot) = Box::default();
+                let text = std::mem::take(column.texts.at(slot));
+                column.text_bytes -= text.len();
             }
             column.set_null(slot, false);
         }
@@ -380,6 +400,23 @@ impl Columns {
     /// About how many bytes a slot takes where it is encoded, texts aside.
     pub(crate) fn encoded_bytes(&self) -> usize {
         self.columns.iter().map(|column| column.width.words() * size_of::<u64>() + 1).sum()
+    }
+
+    /// What a slot of columns of these types counts for, texts aside: it follows from the
+    /// types alone.
+    pub(crate) fn counted_bytes(types: &[DataType]) -> usize {
+        let bytes = |width: Width| if width == Width::Text { size_of::<Box<str>>() } else { width.words() * 8 };
+        types.iter().filter_map(Width::of).map(bytes).sum()
+    }
+
+    /// Whether one of these types is kept as texts.
+    pub(crate) fn have_texts(types: &[DataType]) -> bool {
+        types.iter().any(|data_type| Width::of(data_type) == Some(Width::Text))
+    }
+
+    /// How long the texts in all slots are together.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.columns.iter().map(|column| column.text_bytes).sum()
     }
 
     /// Bytes on the heap, without texts.

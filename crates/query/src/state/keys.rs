@@ -37,6 +37,11 @@ impl KeyRows {
     fn hash(&self, row: usize) -> u32 {
         (self.hashes[row] >> 32) as u32
     }
+
+    /// How long the texts of a key are together.
+    pub(crate) fn text_bytes(&self, row: usize) -> usize {
+        self.cells.iter().map(|cells| cells.text_len(row)).sum()
+    }
 }
 
 /// Every key that some pane holds, by id. An id is used again once no pane holds it;
@@ -129,6 +134,11 @@ impl Keys {
             self.free.push(Reverse(id));
             self.dirty.mark(id);
         }
+    }
+
+    /// What the keys count for, if each counts for `each` and its texts.
+    pub(crate) fn held(&self, each: usize) -> usize {
+        (self.len as usize - self.free.len()) * each + self.columns.text_bytes()
     }
 
     /// The start of the newest window shown of the key, raised to `start`; true if

@@ -233,6 +233,11 @@ impl Pane {
         if input.is_empty() { Ok(live.len() as u64) } else { Err(damaged) }
     }
 
+    /// What its groups count for beside what each of them does: texts, and states that grow.
+    pub(crate) fn held(&self) -> usize {
+        self.columns.text_bytes() + self.grown.as_ref().map_or(0, Grown::bytes)
+    }
+
     /// Whether each group has its growing states, after all blocks.
     pub(crate) fn is_whole(&self) -> bool {
         let Some(grown) = &self.grown else { return true };

@@ -86,6 +86,7 @@ pub fn feed(sql: &str) -> FeedDef {
         refresh_ms: 0,
         max_groups: 1_000_000,
         max_group_state: 1 << 20,
+        max_memory: 1 << 30,
         idle_ttl_ms: 86_400_000,
     }
 }

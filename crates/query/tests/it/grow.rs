@@ -300,3 +300,57 @@ proptest! {
         prop_assert_eq!(counted + refused, sent);
     }
 }
+
+/// What a query holds is counted alike however it came to be, and is about what it takes.
+#[test]
+fn beyond_its_memory_a_query_takes_no_new_groups_until_old_ones_close() {
+    let sql = format!(
+        "SELECT k, window_start, count(*) AS n, max(h) AS last, array_agg(h) AS all FROM {TUMBLE} GROUP BY k, window_start"
+    );
+    let max_memory = 20_000;
+    let mut d = Driver::new(&FeedDef { max_memory, ..feed(&sql) });
+    let long = "x".repeat(100);
+    let events = |from: i64, count: i64| -> Vec<_> {
+        (0..count).map(|n| text(from + n % 10, &format!("{from} {n}"), &long)).collect()
+    };
+    let mut refused = 0;
+    for round in 0..8 {
+        let output = d.tick(round, &events(0, 20 * (round + 1)), i64::MIN);
+        refused += output.dead.len();
+        assert!(output.dead.iter().all(|letter| letter.reason == Reason::FeedTooLarge), "{:?}", output.dead);
+        // One tick goes beyond by what it brings at most.
+        assert!(d.query.held_bytes() < 2 * max_memory as usize, "{}", d.query.held_bytes());
+        let held = d.query.held_bytes();
+        d.checkpoint();
+        assert_eq!(d.restored().held_bytes(), held);
+    }
+    assert!(refused > 100, "{refused}");
+    let groups = d.query.groups();
+    // A group that is there may hold no more either.
+    let output = d.tick(8, &[text(0, "0 0", &"y".repeat(2000))], i64::MIN);
+    assert_eq!(output.dead.len(), 1);
+    assert!(output.dead[0].message.contains("`max_memory`"), "{}", output.dead[0].message);
+    // The window closes, and there is room again.
+    d.tick(9, &[], 10);
+    assert_eq!((d.query.groups(), d.query.held_bytes()), (0, 0), "of {groups}");
+    assert!(d.tick(10, &events(10, 20), 10).dead.is_empty());
+}
+
+/// What is counted is near what is taken, whatever the query keeps.
+#[test]
+fn what_groups_count_for_is_near_what_they_take() {
+    for sql in [
+        format!("SELECT k, window_start, count(*) AS n, avg(v) AS a FROM {TUMBLE} GROUP BY k, window_start"),
+        "SELECT b, count(*) AS n, max(i) AS m, min(v) AS a FROM events GROUP BY b".to_owned(),
+        "SELECT k, count(*) AS n FROM events GROUP BY k".to_owned(),
+    ] {
+        let mut d = Driver::new(&feed(&sql));
+        let events: Vec<_> = (0..50_000_i64).map(|n| event(n % 10, &format!("{n:08}"), n)).collect();
+        d.tick(0, &events, i64::MIN);
+        // Without the keys' texts, of 8 bytes each where there are any.
+        let taken = d.query.heap_bytes();
+        let texts = if sql.contains("SELECT k") { 8 * 50_000 } else { 0 };
+        let counted = d.query.held_bytes() - texts;
+        assert!(counted > taken / 2 && counted < 2 * taken, "{sql}: {counted} counted, {taken} taken");
+    }
+}

@@ -160,6 +160,8 @@ pub struct Core {
     pub class_sizes: [usize; CLASSES],
     /// Whether the shard must see to it that every class that is used has a clock.
     pub classes_changed: bool,
+    /// Bytes that wait for sockets, as last told.
+    pub unsent_told: usize,
 }
 
 impl Core {
@@ -176,6 +178,7 @@ impl Core {
             new_asks: Vec::new(),
             class_sizes: [0; CLASSES],
             classes_changed: false,
+            unsent_told: 0,
         }
     }
 

@@ -228,6 +228,14 @@ impl Core {
                 }
             }
         }
+        self.tell_unsent();
+    }
+
+    /// Shows how much waits for sockets.
+    pub fn tell_unsent(&mut self) {
+        let waits: usize = self.viewers.keys().filter_map(|key| Some(self.viewers.get(key)?.unsent_bytes)).sum();
+        let told = std::mem::replace(&mut self.unsent_told, waits);
+        self.shared.metrics.unsent_bytes.increment(waits as f64 - told as f64);
     }
 }
 

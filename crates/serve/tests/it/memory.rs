@@ -92,8 +92,7 @@ impl Memory {
     }
 
     fn with(feeds: &[&str], panels: Vec<config::Panel>, max_events_per_second: usize) -> Arc<Self> {
-        let options =
-            || feed::Options { keep_ms: None, keep_by: KeepBy::Clock, keep_rows: None, max_tombstones: 10_000 };
+        let options = || feed::Options { keep_by: KeepBy::Clock, max_tombstones: 10_000, ..feed::Options::default() };
         let stream = |name: &str, writable| StreamInfo {
             name: name.to_owned(),
             columns: vec![column("k", DataType::BigInt), column("value", DataType::Double)],

@@ -7,5 +7,6 @@ mod dead_letters;
 mod files;
 mod flights;
 mod life;
+mod memory;
 mod power;
 mod server;
