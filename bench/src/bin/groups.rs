@@ -91,6 +91,7 @@ impl Kept {
             batch: Some(batch),
             watermark_before: i64::MIN,
             watermark: i64::MIN,
+            letters: 100_000,
         });
         if let Some(changes) = output.changes {
             self.feed.apply(self.tick, &changes)?;

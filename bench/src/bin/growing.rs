@@ -63,8 +63,14 @@ fn measure(plan: &Plan, schema: &Schema, seconds: u64, millis: u64) -> Outcome<D
         for batch in &ticks {
             number += 1;
             let watermark = first - first.rem_euclid(WINDOW);
-            let output =
-                query.tick(&Tick { number, clock: first, batch: Some(batch), watermark_before: closed, watermark });
+            let output = query.tick(&Tick {
+                number,
+                clock: first,
+                batch: Some(batch),
+                watermark_before: closed,
+                watermark,
+                letters: 100_000,
+            });
             closed = watermark;
             if !output.dead.is_empty() {
                 return Err(format!("{} events were refused: {}", output.dead.len(), output.dead[0].message).into());

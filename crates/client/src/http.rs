@@ -286,6 +286,9 @@ pub struct Feed {
     pub rows: u64,
     /// How much of its past has been made anew, from 0 to 1, while that goes on.
     pub rebuilding: Option<f64>,
+    /// Why that could not be done, if it was tried last.
+    #[serde(default)]
+    pub failure: Option<String>,
 }
 
 /// What the server says of a stream.

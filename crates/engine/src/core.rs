@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::RecordBatch;
 use feed::Feed;
-use model::{DeadLetter, LetterId, Offset, ViewId, metric};
-use query::{Plan, Query, Watermarks};
+use model::{DeadLetter, LetterId, Offset, Reason, ViewId, metric};
+use query::{Plan, Query, Refused, Watermarks};
 use store::{LateRow, MAX_DEAD_LETTERS};
 
 use crate::{clock::Reading, journal::count_dead, letter};
@@ -76,17 +76,19 @@ impl Recorded {
             batch: self.batch.as_ref(),
             watermark_before: self.watermark_before,
             watermark: self.watermark,
+            // The feed that was served has refused what is refused.
+            letters: 0,
         }
     }
 }
 
 impl FeedState {
     /// Runs the query over a tick and applies what changed; what it refused.
-    fn run(&mut self, tick: &query::Tick<'_>) -> Vec<DeadLetter> {
+    fn run(&mut self, tick: &query::Tick<'_>) -> Refused {
         let evicted = self.feed.evicted();
         let mut output = self.query.tick(tick);
         let name = &self.plan.output().name;
-        output.dead.iter_mut().for_each(|d| d.feed.clone_from(name));
+        output.dead.name(name);
         if let Some(changes) = output.changes
             && let Err(error) = self.feed.apply(tick.number, &changes)
         {
@@ -148,6 +150,29 @@ pub(crate) struct TickInput<'a> {
     pub caught_up: Vec<bool>,
 }
 
+/// What a tick's streams and queries refuse: up to so many letters of a stream, and how much
+/// more of what reason.
+#[derive(Default)]
+struct Letters {
+    kept: Vec<(usize, DeadLetter)>,
+    of_stream: HashMap<usize, usize>,
+    more: Vec<(usize, Reason, u64)>,
+}
+
+impl Letters {
+    /// How many more letters of a stream are kept.
+    fn room(&self, stream: usize) -> usize {
+        (MAX_DEAD_LETTERS as usize).saturating_sub(self.of_stream.get(&stream).copied().unwrap_or(0))
+    }
+
+    fn take(&mut self, stream: usize, refused: Refused) {
+        let (letters, more) = refused.into_parts();
+        *self.of_stream.entry(stream).or_default() += letters.len();
+        self.kept.extend(letters.into_iter().map(|letter| (stream, letter)));
+        self.more.extend(more.into_iter().map(|(reason, count)| (stream, reason, count)));
+    }
+}
+
 /// Streams and feeds. Pure: time and input are passed in.
 pub(crate) struct Core {
     pub streams: Vec<StreamState>,
@@ -187,7 +212,7 @@ impl Core {
         self.tick = input.tick;
         self.reading = input.reading;
         self.settled.extend_from_slice(input.settled);
-        let mut letters: Vec<(usize, DeadLetter)> = Vec::new();
+        let mut letters = Letters::default();
         let before: Vec<i64> = self.streams.iter().map(StreamState::watermark).collect();
         let mut admitted: HashMap<usize, RecordBatch> = HashMap::new();
         for (index, batch) in input.batches {
@@ -197,7 +222,8 @@ impl Core {
         self.run_feeds(&before, &admitted, &mut letters, |stream| stream.letters_of.is_none());
         // Then what became of all this is the input of those who watch it.
         for (index, of) in self.watched_letters() {
-            let refused = input.posted.iter().chain(input.dead).chain(&letters).filter(|(stream, _)| *stream == of);
+            let refused =
+                input.posted.iter().chain(input.dead).chain(&letters.kept).filter(|(stream, _)| *stream == of);
             if let Some(batch) = letter::batch(input.reading.clock, refused) {
                 self.admit(index, &batch, &mut admitted, &mut letters);
             }
@@ -218,13 +244,14 @@ impl Core {
         index: usize,
         batch: &RecordBatch,
         admitted: &mut HashMap<usize, RecordBatch>,
-        letters: &mut Vec<(usize, DeadLetter)>,
+        letters: &mut Letters,
     ) {
         let Reading { clock, elapsed } = self.reading;
         let kept = match &mut self.streams[index].time {
             Some((column, marks)) => {
-                let (kept, dead) = marks.admit(ONLY_PARTITION, clock, elapsed, batch, *column);
-                letters.extend(dead.into_iter().map(|d| (index, d)));
+                let room = letters.room(index);
+                let (kept, dead) = marks.admit(ONLY_PARTITION, clock, elapsed, batch, *column, room);
+                letters.take(index, dead);
                 kept
             }
             None => batch.clone(),
@@ -259,7 +286,7 @@ impl Core {
         &mut self,
         before: &[i64],
         admitted: &HashMap<usize, RecordBatch>,
-        letters: &mut Vec<(usize, DeadLetter)>,
+        letters: &mut Letters,
         which: impl Fn(&StreamState) -> bool,
     ) {
         let Self { streams, feeds, recording, tick, reading, .. } = self;
@@ -270,26 +297,37 @@ impl Core {
                 batch: admitted.get(&state.stream),
                 watermark_before: before[state.stream],
                 watermark: streams[state.stream].watermark(),
+                letters: letters.room(state.stream),
             };
             Recording::take(recording, index, &given);
-            let dead = state.run(&given);
-            letters.extend(dead.into_iter().map(|d| (state.stream, d)));
+            letters.take(state.stream, state.run(&given));
         }
     }
 
     /// Counts the tick's dead letters and keeps them for the next checkpoint.
-    fn keep(&mut self, input: &TickInput<'_>, letters: Vec<(usize, DeadLetter)>) {
+    fn keep(&mut self, input: &TickInput<'_>, letters: Letters) {
+        let Letters { kept: letters, more, .. } = letters;
         if self.counting {
             for (stream, _) in input.posted.iter().chain(input.dead).chain(&letters) {
                 self.streams[*stream].refused += 1;
             }
             for (stream, letter) in &letters {
-                count_dead(&self.streams[*stream].name, letter);
+                count_dead(&self.streams[*stream].name, letter.reason, 1);
             }
             for (stream, letter) in input.dead.iter().chain(&letters) {
                 let (count, message) = self.untold.entry((*stream, letter.reason.as_str())).or_default();
                 *count += 1;
                 message.clone_from(&letter.message);
+            }
+            for (stream, reason, count) in more {
+                let state = &mut self.streams[stream];
+                state.refused += count;
+                count_dead(&state.name, reason, count);
+                let (untold, message) = self.untold.entry((stream, reason.as_str())).or_default();
+                *untold += count;
+                if message.is_empty() {
+                    "more than there are letters for".clone_into(message);
+                }
             }
         }
         for (number, (stream, letter)) in input.dead.iter().cloned().chain(letters).enumerate() {

@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 use bytes::Bytes;
 use crossbeam_channel::{Sender, TrySendError};
 use feed::Changes;
-use model::{DeadLetter, KeptLetter, LetterId, Letters, Offset, ViewId};
+use model::{DeadLetter, Edge, KeptLetter, LetterId, Letters, Offset, ViewId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -36,6 +36,9 @@ pub struct Append {
     pub batches: Vec<RecordBatch>,
     /// What was refused.
     pub dead: Vec<DeadLetter>,
+    /// How many more were refused than there are letters for; the last letter says of what
+    /// reason they are.
+    pub unkept: u64,
     /// How much memory it holds, in bytes.
     pub bytes: usize,
     /// The request's `Idempotency-Key`.
@@ -150,6 +153,8 @@ pub struct FeedStatus {
     pub groups: AtomicU64,
     /// One more than how much of its past has been made, in thousandths; 0 while nothing is.
     rebuilding: AtomicU64,
+    /// Why its past could not be made, if that was tried last.
+    pub failure: Mutex<Option<String>>,
 }
 
 impl FeedStatus {
@@ -248,15 +253,28 @@ impl Handle {
     /// has written them, about a second later.
     pub async fn dead_letters(&self, stream: usize, wanted: Letters) -> Result<Vec<KeptLetter>, ReadError> {
         let read = async {
-            let (reply, answer) = oneshot::channel();
-            self.kept
-                .send(KeptRequest { stream: self.names[stream].clone(), wanted, reply })
-                .map_err(|_| ReadError::Stopped)?;
-            let counted = answer.await.map_err(|_| ReadError::Stopped)??;
-            let (reply, answer) = oneshot::channel();
-            let request = LettersRequest { stream, wanted, counted, reply };
-            self.inputs.send(Input::Letters(request)).map_err(|_| ReadError::Stopped)?;
-            Ok(answer.await.map_err(|_| ReadError::Stopped)??)
+            let mut found = Vec::new();
+            let mut left = wanted;
+            loop {
+                let (reply, answer) = oneshot::channel();
+                let request = KeptRequest { stream: self.names[stream].clone(), wanted: left, reply };
+                self.kept.send(request).map_err(|_| ReadError::Stopped)?;
+                let counted = answer.await.map_err(|_| ReadError::Stopped)??;
+                // Of a full page some may be events by now, which the state does not know yet.
+                let end = counted.last().filter(|_| counted.len() == left.limit).map(|letter| letter.id);
+                let (reply, answer) = oneshot::channel();
+                let request = LettersRequest { stream, wanted: left, counted, end, reply };
+                self.inputs.send(Input::Letters(request)).map_err(|_| ReadError::Stopped)?;
+                found.extend(answer.await.map_err(|_| ReadError::Stopped)??);
+                match end {
+                    Some(end) if found.len() < wanted.limit => {
+                        let newer = matches!(wanted.from, Edge::After(_));
+                        left.from = if newer { Edge::After(end) } else { Edge::Before(end) };
+                        left.limit = wanted.limit - found.len();
+                    }
+                    _ => return Ok(found),
+                }
+            }
         };
         tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(ReadError::Busy))
     }

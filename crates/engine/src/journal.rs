@@ -28,7 +28,7 @@ use std::{
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
-use model::{DeadLetter, Edge, KeptLetter, LetterId, Letters, metric};
+use model::{DeadLetter, Edge, KeptLetter, LetterId, Letters, Reason, metric};
 use store::{Commit, KeyRecord, Log, Reach, Retention, StoreError};
 use tokio::sync::oneshot;
 
@@ -36,7 +36,7 @@ use crate::{
     clock::Clock,
     cut::{Cut, StreamCut},
     handle::{Append, AppendError, Appended, Status},
-    rebuild::{PastTick, read_page},
+    rebuild::{PastPage, read_page},
     room::Taken,
 };
 
@@ -71,7 +71,7 @@ pub(crate) enum Input {
     /// How far back the log reaches for a stream, and the time now.
     Reach { stream: usize, reply: Sender<Result<(Reach, i64), String>> },
     /// Ticks behind `after`, up to `until`: some of them, with their events.
-    Past { after: u64, until: u64, reply: Sender<Result<Vec<PastTick>, String>> },
+    Past { after: u64, until: u64, reply: Sender<Result<PastPage, String>> },
     /// Finish what has arrived, then end.
     Stop,
 }
@@ -83,6 +83,8 @@ pub(crate) struct LettersRequest {
     pub wanted: Letters,
     /// Letters that the state has.
     pub counted: Vec<KeptLetter>,
+    /// The last of them, if there may be more.
+    pub end: Option<LetterId>,
     pub reply: oneshot::Sender<Result<Vec<KeptLetter>, StoreError>>,
 }
 
@@ -222,8 +224,8 @@ impl Journal {
     /// Answers a question about the past. Who has gone meanwhile needs no answer.
     fn answer(&mut self, question: Input) {
         match question {
-            Input::Letters(LettersRequest { stream, wanted, counted, reply }) => {
-                let _ = reply.send(self.letters(stream, &wanted, counted));
+            Input::Letters(LettersRequest { stream, wanted, counted, end, reply }) => {
+                let _ = reply.send(self.letters(stream, &wanted, counted, end));
             }
             Input::Reach { stream, reply } => {
                 let reach = self.log.reach(&self.streams[stream].name).map_err(|e| e.to_string());
@@ -238,21 +240,25 @@ impl Journal {
         }
     }
 
-    /// A page of dead letters: the log's among those that the state has, in order.
+    /// A page of dead letters: the log's among those that the state has, in order, as far as
+    /// these go.
     fn letters(
         &self,
         stream: usize,
         wanted: &Letters,
-        mut counted: Vec<KeptLetter>,
+        counted: Vec<KeptLetter>,
+        end: Option<LetterId>,
     ) -> Result<Vec<KeptLetter>, StoreError> {
+        let newer = matches!(wanted.from, Edge::After(_));
         let mut all = self.log.dead_letters(&self.streams[stream].name, wanted)?;
-        for letter in counted.drain(..) {
+        all.retain(|letter| end.is_none_or(|end| if newer { letter.id <= end } else { letter.id >= end }));
+        for letter in counted {
             if self.log.is_open(letter.id)? {
                 all.push(letter);
             }
         }
         all.sort_unstable_by_key(|letter| letter.id);
-        if !matches!(wanted.from, Edge::After(_)) {
+        if !newer {
             all.reverse();
         }
         all.truncate(wanted.limit);
@@ -402,6 +408,12 @@ impl Journal {
             stream.cut = said.clone();
         }
         self.count(&dead, &logged, &read, &refused, reads);
+        for Waiting { append: Append { stream, dead, unkept, .. }, .. } in appends {
+            if let Some(last) = dead.last().filter(|_| *unkept > 0) {
+                self.status.streams[*stream].refused.fetch_add(*unkept, Ordering::Relaxed);
+                count_dead(&self.streams[*stream].name, last.reason, *unkept);
+            }
+        }
         let batches = logged.into_iter().chain(read).collect();
         Ok(Tick { cut, batches, posted, dead: refused, settled, arrived: Instant::now() })
     }
@@ -442,11 +454,11 @@ impl Journal {
             if let Some(stream) = self.streams.iter().position(|s| &s.name == name) {
                 self.status.streams[stream].refused.fetch_add(1, Ordering::Relaxed);
             }
-            count_dead(name, letter);
+            count_dead(name, letter.reason, 1);
         }
         for (stream, letter) in refused {
             self.status.streams[*stream].refused.fetch_add(1, Ordering::Relaxed);
-            count_dead(&self.streams[*stream].name, letter);
+            count_dead(&self.streams[*stream].name, letter.reason, 1);
         }
         for (stream, read) in reads {
             self.status.streams[*stream].caught_up.store(read.caught_up, Ordering::Relaxed);
@@ -480,10 +492,10 @@ fn read_on(consumed: &[Sender<()>]) {
     }
 }
 
-/// Counts one dead letter (INV-6).
-pub(crate) fn count_dead(stream: &str, letter: &DeadLetter) {
-    let labels = [("stream", stream.to_owned()), ("reason", letter.reason.as_str().to_owned())];
-    metrics::counter!(metric::DEAD_LETTERS, &labels).increment(1);
+/// Counts dead letters (INV-6).
+pub(crate) fn count_dead(stream: &str, reason: Reason, count: u64) {
+    let labels = [("stream", stream.to_owned()), ("reason", reason.as_str().to_owned())];
+    metrics::counter!(metric::DEAD_LETTERS, &labels).increment(count);
 }
 
 fn refusal(error: &StoreError) -> AppendError {

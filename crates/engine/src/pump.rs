@@ -140,6 +140,7 @@ pub(crate) fn start_generating(
                 stream: index,
                 batches: vec![batch],
                 dead: Vec::new(),
+                unkept: 0,
                 bytes,
                 key: None,
                 answer: Bytes::new(),

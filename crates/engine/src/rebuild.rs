@@ -25,7 +25,7 @@ use std::{
 use arrow_array::RecordBatch;
 use config::{Config, Feed, Stream};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use model::Offset;
+use model::{Offset, metric};
 use query::Plan;
 use sources::Replayable;
 use store::{Log, Reach};
@@ -82,6 +82,22 @@ pub(crate) struct PastTick {
     pub batches: Vec<(usize, RecordBatch)>,
 }
 
+/// Some of the past.
+pub(crate) struct PastPage {
+    pub ticks: Vec<PastTick>,
+    /// Events that the schema of today takes no more.
+    pub left_out: u64,
+}
+
+/// What of the past is not in what was made of it, because the schema of today refuses it.
+#[derive(Default, Clone, Copy)]
+struct Missing {
+    /// Events of the log.
+    left_out: u64,
+    /// Records of sources.
+    refused: u64,
+}
+
 /// Where the engine stands.
 pub(crate) struct Present {
     pub tick: Offset,
@@ -105,8 +121,9 @@ pub(crate) fn read_page<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
     after: Offset,
     until: Offset,
-) -> Result<Vec<PastTick>, String> {
-    let mut page = Vec::new();
+) -> Result<PastPage, String> {
+    let mut ticks = Vec::new();
+    let left_out = log.left_out();
     let mut bytes = 0;
     for stored in log.cuts(after, PAGE_CUTS).map_err(|e| e.to_string())? {
         if stored.tick > until || bytes > PAGE_BYTES {
@@ -118,9 +135,9 @@ pub(crate) fn read_page<'a>(
             bytes += batch.get_array_memory_size();
             batches.extend(names.clone().position(|n| n == name).map(|index| (index, batch)));
         }
-        page.push(PastTick { cut, batches });
+        ticks.push(PastTick { cut, batches });
     }
-    Ok(page)
+    Ok(PastPage { ticks, left_out: log.left_out() - left_out })
 }
 
 /// Why the past has not all that the feed would hold, if so.
@@ -162,46 +179,65 @@ impl Rebuilder {
         let names =
             job.feeds.iter().map(|f| format!("`{}`", self.config.feeds[*f].name)).collect::<Vec<_>>().join(", ");
         let result = self.make(&mut job);
-        for feed in &job.feeds {
-            self.handle.status.feeds[*feed].show_rebuilding(None);
-        }
+        let status = || job.feeds.iter().map(|feed| &self.handle.status.feeds[*feed]);
         match result {
-            Ok(()) => tracing::info!("feed {names}: rebuilt from the past in {:.1} s", began.elapsed().as_secs_f64()),
-            Err(RebuildError::Stopped) => {}
-            Err(error) => {
-                if let Some(accepted) = job.accepted.take() {
-                    let _ = accepted.send(Err(error));
-                } else {
-                    tracing::error!("feed {names}: cannot be rebuilt: {error}");
+            Ok(Missing { left_out, refused }) => {
+                tracing::info!("feed {names}: rebuilt from the past in {:.1} s", began.elapsed().as_secs_f64());
+                if left_out > 0 {
+                    metrics::counter!(metric::EVENTS_LEFT_OUT).increment(left_out);
+                    tracing::warn!(
+                        "feed {names}: {left_out} logged events are not in it: the schema of today takes no null there"
+                    );
+                }
+                if refused > 0 {
+                    tracing::warn!(
+                        "feed {names}: {refused} records of its source are not in it: the schema of today refuses them"
+                    );
                 }
             }
+            Err(RebuildError::Stopped) => {}
+            Err(error) => match job.accepted.take() {
+                Some(accepted) => drop(accepted.send(Err(error))),
+                None => {
+                    tracing::error!("feed {names}: cannot be rebuilt: {error}");
+                    status().for_each(|feed| *feed.failure.lock() = Some(format!("cannot be rebuilt: {error}")));
+                }
+            },
         }
+        // Whoever waits for the end looks at the failure then.
+        status().for_each(|feed| feed.show_rebuilding(None));
     }
 
-    fn make(&self, job: &mut Job) -> Result<(), RebuildError> {
+    fn make(&self, job: &mut Job) -> Result<Missing, RebuildError> {
         for feed in &job.feeds {
             self.check(*feed)?;
-            self.handle.status.feeds[*feed].show_rebuilding(Some(0.0));
+        }
+        let mut past = self.beginning(&job.feeds);
+        let mut sources = self.open(&job.feeds)?;
+        for feed in &job.feeds {
+            let status = &self.handle.status.feeds[*feed];
+            *status.failure.lock() = None;
+            status.show_rebuilding(Some(0.0));
         }
         if let Some(accepted) = job.accepted.take() {
             let _ = accepted.send(Ok(()));
         }
-        let mut past = self.beginning(&job.feeds);
-        let mut sources = self.open(&job.feeds)?;
+        let mut missing = Missing::default();
         for _ in 0..ATTEMPTS {
             loop {
                 let began = Instant::now();
                 let present = self.ask(|reply| Request::Present { record: None, reply })?;
-                self.bring(&mut past, &mut sources, &present, &job.feeds)?;
+                self.bring(&mut past, &mut sources, &present, &job.feeds, &mut missing)?;
                 if began.elapsed() < NEAR {
                     break;
                 }
             }
             let present = self.ask(|reply| Request::Present { record: Some(job.feeds.clone()), reply })?;
-            self.bring(&mut past, &mut sources, &present, &job.feeds)?;
+            self.bring(&mut past, &mut sources, &present, &job.feeds, &mut missing)?;
             if self.exchange(&mut past, &job.feeds)? {
-                return Ok(());
+                return Ok(missing);
             }
+            missing = Missing::default();
             past = self.beginning(&job.feeds);
             sources = self.open(&job.feeds)?;
         }
@@ -245,7 +281,8 @@ impl Rebuilder {
             Ok(source)
         };
         let opened = self.config.streams.iter().enumerate().map(open).collect::<Result<Vec<_>, sources::SourceError>>();
-        opened.map_err(|e| RebuildError::Failed(e.to_string()))
+        // What is wrong with a source, `GET /v1/streams` says too.
+        opened.map_err(|e| RebuildError::Lacks(e.to_string()))
     }
 
     fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> Result<T, RebuildError> {
@@ -261,6 +298,7 @@ impl Rebuilder {
         sources: &mut [Option<Box<dyn Replayable>>],
         present: &Present,
         feeds: &[usize],
+        missing: &mut Missing,
     ) -> Result<(), RebuildError> {
         let from = past.tick;
         let show = |tick: Offset| {
@@ -274,11 +312,12 @@ impl Rebuilder {
             let request = Input::Past { after: past.tick, until: present.tick, reply };
             self.handle.inputs.send(request).map_err(|_| RebuildError::Stopped)?;
             let page = answer.recv().map_err(|_| RebuildError::Stopped)?.map_err(RebuildError::Failed)?;
-            if page.is_empty() {
+            missing.left_out += page.left_out;
+            if page.ticks.is_empty() {
                 // The cuts up to here had no events, and are gone.
                 past.tick = present.tick;
             }
-            for PastTick { cut, batches } in page {
+            for PastTick { cut, batches } in page.ticks {
                 self.go_on()?;
                 past.run(&input(&cut, &batches, &[]));
                 past.forget();
@@ -287,13 +326,14 @@ impl Rebuilder {
         }
         for (index, source) in sources.iter_mut().enumerate() {
             let (Some(source), Some(end)) = (source, &present.positions[index]) else { continue };
-            self.read(past, index, source.as_mut(), end, present)?;
+            missing.refused += self.read(past, index, source.as_mut(), end, present)?;
         }
         past.reading = present.reading;
         Ok(())
     }
 
-    /// What the log does not hold is read again from its source.
+    /// What the log does not hold is read again from its source. Returns how many records are
+    /// refused.
     fn read(
         &self,
         past: &mut Core,
@@ -301,18 +341,20 @@ impl Rebuilder {
         source: &mut dyn Replayable,
         end: &str,
         present: &Present,
-    ) -> Result<(), RebuildError> {
+    ) -> Result<u64, RebuildError> {
+        let mut refused = 0;
         let streams = vec![StreamCut { position: None, caught_up: false }; past.streams.len()];
         let cut = Cut { tick: present.tick, reading: present.reading, streams };
         loop {
             self.go_on()?;
             let read = source.read_until(end).map_err(|e| RebuildError::Failed(e.to_string()))?;
+            refused += read.dead.len() as u64;
             for batch in read.batches {
                 past.run(&input(&cut, &[(index, batch)], &[]));
                 past.forget();
             }
             if read.position == end {
-                return Ok(());
+                return Ok(refused);
             }
         }
     }

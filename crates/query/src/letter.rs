@@ -11,6 +11,70 @@ use model::{DeadLetter, RawFormat, Reason, dead_letter::MAX_RAW, schema::is_json
 /// Integers beyond this are text in JSON: JavaScript would round them.
 const EXACT: u64 = 1 << 53;
 
+/// What a tick refuses: the first of it as dead letters, the rest as numbers, so that a tick
+/// of nothing but refused rows takes no more memory than any other (INV-4).
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    letters: Vec<DeadLetter>,
+    more: Vec<(Reason, u64)>,
+    room: usize,
+}
+
+impl Refused {
+    /// Nothing yet, and room for so many letters.
+    pub fn new(room: usize) -> Self {
+        Self { letters: Vec::new(), more: Vec::new(), room }
+    }
+
+    /// Says which feed refused it all.
+    pub fn name(&mut self, feed: &str) {
+        self.letters.iter_mut().for_each(|letter| feed.clone_into(&mut letter.feed));
+    }
+
+    /// How many letters there is still room for.
+    pub fn room(&self) -> usize {
+        self.room - self.letters.len().min(self.room)
+    }
+
+    /// Refuses a row of a batch. The message is made if there is room for it.
+    pub(crate) fn push(&mut self, reason: Reason, message: impl FnOnce() -> String, batch: &RecordBatch, row: usize) {
+        if self.room() > 0 {
+            self.letters.push(letter(reason, message(), batch, row));
+        } else {
+            self.count(reason, 1);
+        }
+    }
+
+    /// Takes in what was refused elsewhere.
+    pub fn append(&mut self, other: Self) {
+        let fits = self.room().min(other.letters.len());
+        let mut letters = other.letters.into_iter();
+        self.letters.extend(letters.by_ref().take(fits));
+        letters.for_each(|letter| self.count(letter.reason, 1));
+        other.more.into_iter().for_each(|(reason, more)| self.count(reason, more));
+    }
+
+    fn count(&mut self, reason: Reason, more: u64) {
+        match self.more.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += more,
+            None => self.more.push((reason, more)),
+        }
+    }
+
+    /// The letters, and how many more rows were refused, by reason.
+    pub fn into_parts(self) -> (Vec<DeadLetter>, Vec<(Reason, u64)>) {
+        (self.letters, self.more)
+    }
+}
+
+impl std::ops::Deref for Refused {
+    type Target = [DeadLetter];
+
+    fn deref(&self) -> &[DeadLetter] {
+        &self.letters
+    }
+}
+
 /// A dead letter for a row of a batch. The feed's name is left to the engine, which
 /// knows it.
 pub(crate) fn letter(reason: Reason, message: String, batch: &RecordBatch, row: usize) -> DeadLetter {

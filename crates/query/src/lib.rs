@@ -41,6 +41,7 @@ mod watermark;
 mod wide_sum;
 
 pub use define::{Emit, FeedDef, Part, QueryError, StreamDef};
+pub use letter::Refused;
 pub use plan::{Plan, plan};
 pub use run::{Counters, Output, Query, Tick};
 pub use state::block::StateError;

@@ -13,10 +13,10 @@ use datafusion::arrow::{
     compute::{filter_record_batch, max},
     datatypes::TimestampMillisecondType,
 };
-use model::{DeadLetter, Reason};
+use model::Reason;
 
 use crate::{
-    letter::letter,
+    letter::Refused,
     state::block::{self, Reader, StateError},
 };
 
@@ -81,7 +81,7 @@ impl Watermarks {
     /// Takes note of the event times of a batch of one partition, in the column at index
     /// `column`. Returns the rows that may go on; the others are dead letters: those
     /// without a time, and those further ahead of `clock` than allowed, which could
-    /// close everyone's windows.
+    /// close everyone's windows. There is room for `room` letters.
     pub fn admit(
         &mut self,
         partition: u32,
@@ -89,8 +89,9 @@ impl Watermarks {
         elapsed: i64,
         batch: &RecordBatch,
         column: usize,
-    ) -> (RecordBatch, Vec<DeadLetter>) {
-        let mut dead = Vec::new();
+        room: usize,
+    ) -> (RecordBatch, Refused) {
+        let mut dead = Refused::new(room);
         let Some(times) = batch.columns().get(column).and_then(|c| c.as_primitive_opt::<TimestampMillisecondType>())
         else {
             // The caller's schema says which column is the time; without one no time passes.
@@ -103,14 +104,14 @@ impl Watermarks {
         if times.null_count() > 0 || newest.is_some_and(|t| t > limit) {
             let good = |row: usize| times.is_valid(row) && times.value(row) <= limit;
             for row in (0..times.len()).filter(|row| !good(*row)) {
-                dead.push(if times.is_null(row) {
-                    letter(Reason::Missing, "the event has no time".to_owned(), batch, row)
-                } else {
-                    let ahead = times.value(row).saturating_sub(clock);
-                    let most = self.options.max_ahead_ms.unwrap_or_default();
-                    let message = format!("its time is {ahead} ms ahead of its arrival, `max_ahead` allows {most} ms");
-                    letter(Reason::Ahead, message, batch, row)
-                });
+                if times.is_null(row) {
+                    dead.push(Reason::Missing, || "the event has no time".to_owned(), batch, row);
+                    continue;
+                }
+                let ahead = times.value(row).saturating_sub(clock);
+                let most = self.options.max_ahead_ms.unwrap_or_default();
+                let message = || format!("its time is {ahead} ms ahead of its arrival, `max_ahead` allows {most} ms");
+                dead.push(Reason::Ahead, message, batch, row);
             }
             let mask: BooleanArray = (0..times.len()).map(|row| Some(good(row))).collect();
             newest = (0..times.len()).filter(|row| good(*row)).map(|row| times.value(row)).max();
@@ -222,7 +223,7 @@ mod tests {
     }
 
     fn arrive(marks: &mut Watermarks, partition: u32, at: i64, time: i64) {
-        let (kept, dead) = marks.admit(partition, i64::MAX - 1000, at, &batch(&[Some(time)]), 0);
+        let (kept, dead) = marks.admit(partition, i64::MAX - 1000, at, &batch(&[Some(time)]), 0, 10);
         assert_eq!((kept.num_rows(), dead.len()), (1, 0));
     }
 
@@ -271,11 +272,11 @@ mod tests {
     #[test]
     fn what_has_no_time_or_is_far_ahead_is_refused_and_moves_nothing() {
         let mut marks = Watermarks::new(OPTIONS);
-        let (kept, dead) = marks.admit(0, 1000, 0, &batch(&[Some(1500), None, Some(1501), Some(-7)]), 0);
+        let (kept, dead) = marks.admit(0, 1000, 0, &batch(&[Some(1500), None, Some(1501), Some(-7)]), 0, 10);
         assert_eq!(kept, batch(&[Some(1500), Some(-7)]));
         assert_eq!(dead.iter().map(|d| d.reason).collect::<Vec<_>>(), [Reason::Missing, Reason::Ahead]);
         assert_eq!(marks.advance(0, true), 1400);
-        let (kept, _) = marks.admit(1, 1000, 1, &batch(&[None]), 0);
+        let (kept, _) = marks.admit(1, 1000, 1, &batch(&[None]), 0, 10);
         assert_eq!(kept.num_rows(), 0);
         assert_eq!(marks.advance(1, false), 1400);
     }

@@ -59,6 +59,8 @@ pub struct Append {
     pub batches: Vec<RecordBatch>,
     /// What was refused; kept in the same transaction (INV-6).
     pub dead: Vec<DeadLetter>,
+    /// How many more were refused than there are letters for.
+    pub unkept: u64,
     /// How much memory it holds, in bytes.
     pub bytes: usize,
     /// The request's key, if it has one.
@@ -94,6 +96,12 @@ pub enum AppendError {
         stream: String,
         /// When to come again, in milliseconds.
         retry_after_ms: u64,
+    },
+    /// A request's events take more memory than may be pending.
+    #[error("the events of this request take more than {max} bytes (limits.max_pending); send fewer at a time")]
+    TooMuch {
+        /// How much they may take.
+        max: usize,
     },
     /// The disk is full.
     #[error("the disk is full")]
@@ -145,6 +153,8 @@ pub struct FeedStatus {
     pub groups: u64,
     /// How much of its past has been made anew, from 0 to 1, while that goes on.
     pub rebuilding: Option<f64>,
+    /// Why its past could not be made anew, if that was tried last.
+    pub failure: Option<String>,
 }
 
 /// How a stream stands.

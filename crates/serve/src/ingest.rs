@@ -9,6 +9,7 @@ use model::{Code, DeadLetter, KeptLetter, RawFormat};
 use parking_lot::Mutex;
 use serde::Serialize;
 use sources::decode::{Decoded, Decoder, Format, Limits as DecodeLimits};
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use crate::{
@@ -24,6 +25,9 @@ const IDLE: usize = 8;
 
 /// Bodies above this are decoded beside the runtime, so that they delay nobody.
 const INLINE_BYTES: usize = 128 << 10;
+
+/// How many bodies are decoded beside the runtime at once.
+const DECODING: usize = 4;
 
 /// One refused record of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -63,6 +67,13 @@ pub struct Prepared {
     pub receipt: Receipt,
 }
 
+impl Prepared {
+    /// How much memory they hold.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 /// The streams that clients write to, with their decoders.
 pub struct Ingest {
     backend: Arc<dyn Backend>,
@@ -71,14 +82,17 @@ pub struct Ingest {
     /// Decoders that are not in use, by stream. They learn the order of keys, so a few
     /// are kept.
     idle: Vec<Mutex<Vec<Decoder>>>,
+    /// How much a body comes to is known only afterwards, so few are decoded at once.
+    decoding: Semaphore,
 }
 
 impl Ingest {
     /// For the backend's streams.
-    pub fn new(backend: Arc<dyn Backend>, rates: Arc<Rates>, max_record: usize) -> Self {
+    pub fn new(backend: Arc<dyn Backend>, rates: Arc<Rates>, limits: &config::Limits) -> Self {
         let idle = backend.streams().iter().map(|_| Mutex::default()).collect();
-        let limits = DecodeLimits { max_record, ..DecodeLimits::default() };
-        Self { backend, limits, rates, idle }
+        let limits =
+            DecodeLimits { max_record: limits.max_record, max_decoded: limits.max_pending, ..DecodeLimits::default() };
+        Self { backend, limits, rates, idle, decoding: Semaphore::new(DECODING) }
     }
 
     /// The stream of this name.
@@ -107,11 +121,13 @@ impl Ingest {
         bytes: Bytes,
     ) -> Result<Prepared, AppendError> {
         if bytes.len() <= INLINE_BYTES {
-            return Ok(self.decode_now(stream, format, &bytes));
+            return self.decode_now(stream, format, &bytes);
         }
+        // The gate is never closed.
+        let _turn = self.decoding.acquire().await;
         let this = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || this.decode_now(stream, format, &bytes));
-        task.await.map_err(|e| AppendError::Failed(format!("decoding: {e}")))
+        task.await.map_err(|e| AppendError::Failed(format!("decoding: {e}")))?
     }
 
     fn decoder(&self, stream: usize) -> Decoder {
@@ -129,10 +145,13 @@ impl Ingest {
         }
     }
 
-    fn decode_now(&self, stream: usize, format: Format, bytes: &[u8]) -> Prepared {
+    fn decode_now(&self, stream: usize, format: Format, bytes: &[u8]) -> Result<Prepared, AppendError> {
         let mut decoder = self.decoder(stream);
         let decoded = decoder.decode(format, bytes);
         self.give_back(stream, decoder);
+        if decoded.too_much {
+            return Err(AppendError::TooMuch { max: self.limits.max_decoded });
+        }
         let rejected = decoded.rejected.iter().take(LISTED).map(|r| Rejected {
             index: r.index,
             code: r.letter.reason.as_str(),
@@ -141,11 +160,11 @@ impl Ingest {
         let receipt = Receipt {
             accepted: decoded.accepted,
             rejected: rejected.collect(),
-            rejected_total: decoded.rejected.len() as u64,
+            rejected_total: decoded.total - decoded.accepted,
         };
         let columns: usize = decoded.batches.iter().map(RecordBatch::get_array_memory_size).sum();
         let refused: usize = decoded.rejected.iter().map(|r| r.letter.raw.len() + r.letter.message.len()).sum();
-        Prepared { stream, bytes: columns + refused, decoded, receipt }
+        Ok(Prepared { stream, bytes: columns + refused, decoded, receipt })
     }
 
     /// Keeps them, refused ones as dead letters. `answer` is stored with the key.
@@ -169,6 +188,7 @@ impl Ingest {
         let append = Append {
             stream: prepared.stream,
             batches: prepared.decoded.batches,
+            unkept: rejected_total - dead.len() as u64,
             dead,
             bytes: prepared.bytes,
             key,
@@ -210,7 +230,7 @@ impl Ingest {
         self.give_back(stream, decoder);
         let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
         let answer = Bytes::new();
-        (Append { stream, batches, dead: Vec::new(), bytes, key: None, answer, settled }, outcome)
+        (Append { stream, batches, dead: Vec::new(), unkept: 0, bytes, key: None, answer, settled }, outcome)
     }
 }
 
@@ -231,6 +251,7 @@ pub fn refusal(error: &AppendError) -> (Code, String, Option<u64>) {
     let (code, retry) = match error {
         AppendError::Busy { retry_after_ms } => (Code::Unavailable, Some(*retry_after_ms)),
         AppendError::TooFast { retry_after_ms, .. } => (Code::LimitReached, Some(*retry_after_ms)),
+        AppendError::TooMuch { .. } => (Code::TooLarge, None),
         AppendError::DiskFull => (Code::DiskFull, None),
         AppendError::InFlight => (Code::IdempotencyInFlight, None),
         AppendError::Mismatch => (Code::IdempotencyMismatch, None),

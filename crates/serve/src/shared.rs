@@ -113,7 +113,7 @@ impl Shared {
         let events = backend.streams().iter().map(|s| s.max_events_per_second);
         let (all, of_address) = (limits.max_requests_per_second, limits.max_requests_per_second_per_address);
         let rates = Arc::new(Rates::new(all, of_address, events));
-        let ingest = Arc::new(Ingest::new(Arc::clone(&backend), Arc::clone(&rates), limits.max_record));
+        let ingest = Arc::new(Ingest::new(Arc::clone(&backend), Arc::clone(&rates), &limits));
         Self {
             backend,
             limits,

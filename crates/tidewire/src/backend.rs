@@ -83,6 +83,7 @@ impl Backend for EngineBackend {
                 stream: append.stream,
                 batches: append.batches,
                 dead: append.dead,
+                unkept: append.unkept,
                 bytes: append.bytes,
                 key: append.key.map(|k| engine::IdempotencyKey { key: k.key, body_hash: k.body_hash }),
                 answer: append.answer,
@@ -154,6 +155,7 @@ impl Backend for EngineBackend {
                     offset: feed.last_change.load(Ordering::Relaxed),
                     groups: feed.groups.load(Ordering::Relaxed),
                     rebuilding: feed.rebuilding(),
+                    failure: feed.failure.lock().clone(),
                 })
                 .collect(),
             streams: status

@@ -15,13 +15,16 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) fn rebuild(options: &RebuildOptions) -> Result<(), Failure> {
     let (http, runtime) = connect(&options.url)?;
-    let rows = runtime.block_on(follow(&http, &options.feed)).map_err(unreachable)?;
+    let (rows, failure) = runtime.block_on(follow(&http, &options.feed)).map_err(unreachable)?;
+    if let Some(why) = failure {
+        return Err(Failure::new(format!("feed `{}` {why}", options.feed)));
+    }
     println!("feed `{}` is rebuilt: {}", options.feed, count(rows as usize, "row"));
     Ok(())
 }
 
-/// Returns the rows once it is done.
-async fn follow(http: &Http, feed: &str) -> Result<u64, Error> {
+/// Returns the rows once it is done, and why it could not be, if so.
+async fn follow(http: &Http, feed: &str) -> Result<(u64, Option<String>), Error> {
     http.rebuild(feed).await?;
     let bar = ProgressBar::new(1000);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent} %  {elapsed}") {
@@ -32,13 +35,13 @@ async fn follow(http: &Http, feed: &str) -> Result<u64, Error> {
         let Some(found) = feeds.into_iter().find(|f| f.name == feed) else {
             // The server was started anew without it.
             bar.finish_and_clear();
-            return Ok(0);
+            return Ok((0, Some("is gone: the server was started anew without it".to_owned())));
         };
         match found.rebuilding {
             Some(share) => bar.set_position((share * 1000.0) as u64),
             None => {
                 bar.finish_and_clear();
-                return Ok(found.rows);
+                return Ok((found.rows, found.failure));
             }
         }
         tokio::time::sleep(ASK_EVERY).await;

@@ -14,10 +14,10 @@ use datafusion::{
 };
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use model::{DeadLetter, Reason};
+use model::Reason;
 
 use crate::{
-    letter::letter,
+    letter::Refused,
     plan::{Grouped, Window},
 };
 
@@ -60,7 +60,7 @@ pub(crate) fn windows(
     window: Window,
     batch: &RecordBatch,
     closed: i64,
-    dead: &mut Vec<DeadLetter>,
+    dead: &mut Refused,
 ) -> Result<(RecordBatch, Starts)> {
     let times = batch.column(window.time).as_primitive::<TimestampMillisecondType>();
     let tumble = window.tumble;
@@ -80,15 +80,14 @@ pub(crate) fn windows(
     for row in 0..times.len() {
         let time = times.value(row);
         if times.is_null(row) {
-            dead.push(letter(Reason::Missing, "the event has no time".to_owned(), batch, row));
+            dead.push(Reason::Missing, || "the event has no time".to_owned(), batch, row);
             on_time[row] = false;
             starts.push(0);
             continue;
         }
         if !known.contains(&time) {
             let Some(start) = tumble.start(time) else {
-                let message = format!("no window can hold the time {time}");
-                dead.push(letter(Reason::OutOfRange, message, batch, row));
+                dead.push(Reason::OutOfRange, || format!("no window can hold the time {time}"), batch, row);
                 on_time[row] = false;
                 starts.push(0);
                 continue;
@@ -113,14 +112,7 @@ pub(crate) fn windows(
     Ok((batch.clone(), Starts::Each(starts)))
 }
 
-fn refuse_late(
-    query: &Grouped,
-    window: Window,
-    batch: &RecordBatch,
-    starts: &Starts,
-    closed: i64,
-    dead: &mut Vec<DeadLetter>,
-) {
+fn refuse_late(query: &Grouped, window: Window, batch: &RecordBatch, starts: &Starts, closed: i64, dead: &mut Refused) {
     let all: Vec<usize> = (0..batch.num_rows()).collect();
     let wanted = match with_bounds(batch, window, starts).and_then(|b| query.pre.run(&b)) {
         Ok(passed) => (0..passed.batch.num_rows()).map(|row| passed.origin(row)).collect(),
@@ -129,8 +121,8 @@ fn refuse_late(
     for row in wanted {
         let start = starts.of(row);
         let end = window.tumble.end(start);
-        let message = format!("the window {start} to {end} is closed: the watermark is {closed}");
-        dead.push(letter(Reason::Late, message, batch, row));
+        let message = || format!("the window {start} to {end} is closed: the watermark is {closed}");
+        dead.push(Reason::Late, message, batch, row);
     }
 }
 

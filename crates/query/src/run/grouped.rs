@@ -7,7 +7,7 @@ use datafusion::{
     arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch},
     common::{Result, internal_err},
 };
-use model::{DeadLetter, Reason, RowChanges, StateBlock};
+use model::{Reason, RowChanges, StateBlock};
 
 use super::{
     Counters, Tick,
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     define::Emit,
     grow::Input,
+    letter::Refused,
     plan::{Grouped, Plan},
     stage::{Passed, column, condition, reason},
     state::{
@@ -142,7 +143,7 @@ impl Groups {
         plan: &Plan,
         query: &Grouped,
         tick: &Tick<'_>,
-        dead: &mut Vec<DeadLetter>,
+        dead: &mut Refused,
         counters: &mut Counters,
     ) -> Option<RowChanges> {
         let mut changes = Changes::default();
@@ -170,10 +171,10 @@ impl Groups {
         query: &Grouped,
         batch: &RecordBatch,
         tick: &Tick<'_>,
-        dead: &mut Vec<DeadLetter>,
+        dead: &mut Refused,
         counters: &mut Counters,
     ) -> Result<()> {
-        let mut letters = Vec::new();
+        let mut letters = Refused::new(dead.room());
         let columns = batch.num_columns();
         let (batch, starts) = match query.window {
             None => (batch.clone(), Starts::None),
@@ -193,7 +194,7 @@ impl Groups {
         };
         // Letters of rows that an internal failure refuses as a whole would stand twice.
         if taken.is_ok() {
-            dead.append(&mut letters);
+            dead.append(letters);
         }
         taken
     }
@@ -207,7 +208,7 @@ impl Groups {
         prepared: &Prepared,
         starts: &Starts,
         clock: i64,
-        dead: &mut Vec<DeadLetter>,
+        dead: &mut Refused,
         counters: &mut Counters,
     ) -> Result<()> {
         if prepared.passed.batch.num_rows() == 0 {
@@ -222,13 +223,13 @@ impl Groups {
         counters.groups_touched += locals.groups.len() as u64;
         for (row, group) in locals.of_row.iter().enumerate().take_while(|_| !found.refused.is_empty()) {
             if let Some(reason) = found.refused[*group] {
-                dead.push(refuse(query, reason, batch, prepared.passed.origin(row)));
+                refuse(query, reason, batch, prepared.passed.origin(row), dead);
             }
         }
         if !prepared.inputs.is_empty() {
             let grown = self.grow(query, prepared, &locals, &mut found);
             for (row, reason) in &grown.too_large {
-                dead.push(refuse(query, *reason, batch, prepared.passed.origin(*row)));
+                refuse(query, *reason, batch, prepared.passed.origin(*row), dead);
             }
             merged.fresh = grown.fresh;
             if let Some(kept) = prepared.without(&grown.refused)? {

@@ -10,10 +10,11 @@ mod show;
 mod stateless;
 
 use datafusion::arrow::array::RecordBatch;
-use model::{DeadLetter, Offset, RowChanges, StateBlock};
+use model::{Offset, RowChanges, StateBlock};
 
 use self::{grouped::Groups, stateless::Rows};
 use crate::{
+    letter::Refused,
     plan::{Kind, Plan},
     state::block::StateError,
 };
@@ -32,6 +33,8 @@ pub struct Tick<'a> {
     pub watermark_before: i64,
     /// The stream's watermark after the tick. Windows that end by then are closed.
     pub watermark: i64,
+    /// How many dead letters there is room for.
+    pub letters: usize,
 }
 
 /// What a query makes of a tick.
@@ -40,7 +43,7 @@ pub struct Output {
     /// What changed, if anything did.
     pub changes: Option<RowChanges>,
     /// Rows that were refused. Their `feed` is empty.
-    pub dead: Vec<DeadLetter>,
+    pub dead: Refused,
 }
 
 /// How much work a query has done, for tests: none of it may grow with what is kept.
@@ -93,7 +96,7 @@ impl Query {
 
     /// Runs one tick. It never fails as a whole: rows on which it fails become dead letters.
     pub fn tick(&mut self, tick: &Tick<'_>) -> Output {
-        let mut dead = Vec::new();
+        let mut dead = Refused::new(tick.letters);
         let changes = match (&mut self.state, &self.plan.0.kind) {
             (State::Rows(rows), Kind::Stateless(query)) => {
                 rows.tick(&self.plan, query, tick, &mut dead, &mut self.counters)

@@ -4,9 +4,9 @@
 //! ticks, from any checkpoint, comes to the same number, and so refuses the same rows (INV-2).
 
 use datafusion::arrow::array::RecordBatch;
-use model::{DeadLetter, Reason};
+use model::Reason;
 
-use crate::{letter::letter, plan::Grouped, state::column::Columns};
+use crate::{letter::Refused, plan::Grouped, state::column::Columns};
 
 /// A key's hash, its count of panes, and its place in the index.
 const KEY: usize = 16;
@@ -68,14 +68,14 @@ impl Room {
     }
 }
 
-/// A dead letter for a row that there is no room for.
-pub(super) fn refuse(query: &Grouped, reason: Reason, batch: &RecordBatch, row: usize) -> DeadLetter {
-    let message = match reason {
+/// Refuses a row that there is no room for.
+pub(super) fn refuse(query: &Grouped, reason: Reason, batch: &RecordBatch, row: usize, dead: &mut Refused) {
+    let message = || match reason {
         Reason::TooManyGroups => format!("the query holds {} groups already: `max_groups`", query.max_groups),
         Reason::FeedTooLarge => {
             format!("the query's groups hold {} bytes already, their part of `max_memory`", query.max_memory)
         }
         _ => format!("its group would remember more than {} bytes: `max_group_state`", query.max_group_state),
     };
-    letter(reason, message, batch, row)
+    dead.push(reason, message, batch, row);
 }

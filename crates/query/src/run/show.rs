@@ -9,12 +9,12 @@ use datafusion::{
     },
     common::Result,
 };
-use model::{DeadLetter, Reason};
+use model::Reason;
 
 use super::{Counters, Tick, changes::Changes, grouped::Groups};
 use crate::{
     define::Emit,
-    letter::letter,
+    letter::Refused,
     plan::{GroupColumn, Grouped},
     stage::{caught, failing, project},
     state::pane::{FAILED, LIVE, PENDING, Pane, SHOWN},
@@ -36,7 +36,7 @@ impl Groups {
         query: &Grouped,
         tick: &Tick<'_>,
         changes: &mut Changes,
-        dead: &mut Vec<DeadLetter>,
+        dead: &mut Refused,
         counters: &mut Counters,
     ) {
         let picks = self.pick(query, tick, counters);
@@ -76,7 +76,7 @@ impl Groups {
                 && !said
                 && let Ok(groups) = self.group_batch(query, &[*pick])
             {
-                dead.push(letter(Reason::QueryFailed, format!("the row of this group: {why}"), &groups, 0));
+                dead.push(Reason::QueryFailed, || format!("the row of this group: {why}"), &groups, 0);
             }
         }
         match self.feed_keys(query, &gone) {

@@ -12,14 +12,14 @@ use datafusion::{
 };
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use model::{DeadLetter, FeedKind, Reason, RowChanges, StateBlock};
+use model::{FeedKind, Reason, RowChanges, StateBlock};
 
 use super::{
     Counters, Tick,
     changes::{Changes, KeyReader},
 };
 use crate::{
-    letter::letter,
+    letter::Refused,
     plan::{Plan, Stateless},
     stage::{Passed, caught, condition, failing, reason},
     state::block::{self, Kind, StateError},
@@ -65,7 +65,7 @@ impl Rows {
         plan: &Plan,
         query: &Stateless,
         tick: &Tick<'_>,
-        dead: &mut Vec<DeadLetter>,
+        dead: &mut Refused,
         counters: &mut Counters,
     ) -> Option<RowChanges> {
         let batch = tick.batch?;
@@ -109,7 +109,7 @@ fn upsert(
     made: Made,
     batch: &RecordBatch,
     clock: i64,
-    dead: &mut Vec<DeadLetter>,
+    dead: &mut Refused,
 ) -> Result<Option<RowChanges>> {
     let Made { passed, deletes } = made;
     let key = plan.output().key();
@@ -121,8 +121,7 @@ fn upsert(
     if any_null {
         for row in (0..rows).filter(|row| !complete[*row]) {
             let name = null(row).map_or("", |c| key[c].name.as_str());
-            let message = format!("the key column `{name}` is null");
-            dead.push(letter(Reason::NullKey, message, batch, passed.origin(row)));
+            dead.push(Reason::NullKey, || format!("the key column `{name}` is null"), batch, passed.origin(row));
         }
     }
     // From the end: the first met of a key is its last.
@@ -190,7 +189,7 @@ fn make(query: &Stateless, batch: &RecordBatch) -> Result<Made> {
 pub(crate) fn salvaged<T>(
     batch: &RecordBatch,
     columns: usize,
-    dead: &mut Vec<DeadLetter>,
+    dead: &mut Refused,
     work: impl Fn(&RecordBatch) -> Result<T>,
 ) -> Option<(RecordBatch, T)> {
     if batch.num_rows() == 0 {
@@ -206,7 +205,7 @@ pub(crate) fn salvaged<T>(
     let mut good = vec![true; batch.num_rows()];
     for (row, why) in &failed {
         good[*row] = false;
-        dead.push(letter(Reason::QueryFailed, why.clone(), &events, *row));
+        dead.push(Reason::QueryFailed, || why.clone(), &events, *row);
     }
     let rest = filter_record_batch(batch, &BooleanArray::from(good)).ok()?;
     if rest.num_rows() == 0 {
@@ -222,6 +221,8 @@ pub(crate) fn salvaged<T>(
 }
 
 /// Every row of a batch becomes a dead letter.
-pub(crate) fn refuse_all(batch: &RecordBatch, why: &str, dead: &mut Vec<DeadLetter>) {
-    dead.extend((0..batch.num_rows()).map(|row| letter(Reason::QueryFailed, why.to_owned(), batch, row)));
+pub(crate) fn refuse_all(batch: &RecordBatch, why: &str, dead: &mut Refused) {
+    for row in 0..batch.num_rows() {
+        dead.push(Reason::QueryFailed, || why.to_owned(), batch, row);
+    }
 }

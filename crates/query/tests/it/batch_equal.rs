@@ -125,12 +125,13 @@ fn check(runtime: &tokio::runtime::Runtime, case: &Case, run: &Run) -> Result<()
         }
         let rows = batch(&events);
         let before = marks.current();
-        let (rows, dead) = marks.admit(0, clock, clock, &rows, 0);
+        let (rows, dead) = marks.admit(0, clock, clock, &rows, 0, 100_000);
         prop_assert!(dead.is_empty());
         let after = marks.advance(clock, false);
         number += 1;
         let taken = (!events.is_empty()).then_some(&rows);
-        let tick = query::Tick { number, clock, batch: taken, watermark_before: before, watermark: after };
+        let tick =
+            query::Tick { number, clock, batch: taken, watermark_before: before, watermark: after, letters: 100_000 };
         compare(&mut driver, &mut restarted, &tick)?;
         log.push(rows);
         if step.checkpoint || step.restart {
@@ -146,6 +147,7 @@ fn check(runtime: &tokio::runtime::Runtime, case: &Case, run: &Run) -> Result<()
         batch: None,
         watermark_before: marks.current(),
         watermark: i64::MAX - 1,
+        letters: 100_000,
     };
     compare(&mut driver, &mut restarted, &end)?;
     if driver.plan.windowed() {

@@ -167,7 +167,14 @@ impl Driver {
         self.number += 1;
         let before = self.watermark;
         self.watermark = before.max(watermark);
-        let tick = Tick { number: self.number, clock, batch, watermark_before: before, watermark: self.watermark };
+        let tick = Tick {
+            number: self.number,
+            clock,
+            batch,
+            watermark_before: before,
+            watermark: self.watermark,
+            letters: 100_000,
+        };
         let output = self.query.tick(&tick);
         if let Some(changes) = &output.changes {
             assert!(!changes.is_empty(), "changes that change nothing");

@@ -97,6 +97,7 @@ fn a_group_of_a_number_and_three_aggregates_takes_at_most_120_bytes() {
                 batch: Some(&batch),
                 watermark_before: i64::MIN,
                 watermark: i64::MIN,
+                letters: 100_000,
             };
             let output = d.query.tick(&tick);
             assert!(output.dead.is_empty());

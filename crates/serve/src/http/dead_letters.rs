@@ -153,6 +153,12 @@ pub async fn replay(
     parameters: Result<Query<Replay>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let stream = app.shared.ingest.known(&name)?;
+    if !app.shared.backend.streams()[stream].writable {
+        let detail = format!(
+            "`{name}` reads its own source, and a rebuild of its feeds reads that again: an event here would count twice"
+        );
+        return Err(Problem::new(Code::NotWritable, detail));
+    }
     let Query(Replay { after, reason }) = parameters.map_err(|e| bad_parameter(&e))?;
     // One at a time: what a replay has read, no other has made an event meanwhile.
     let _alone = app.replaying.lock().await;

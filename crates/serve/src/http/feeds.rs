@@ -49,6 +49,9 @@ struct Feed<'a> {
     /// How much of its past has been made anew, while that goes on.
     #[schema(required, minimum = 0, maximum = 1)]
     rebuilding: Option<f64>,
+    /// Why its past could not be made anew, if that was tried last: some of it may be missing.
+    #[schema(required)]
+    failure: Option<&'a str>,
 }
 
 /// A column of a feed.
@@ -62,7 +65,7 @@ struct Column<'a> {
 }
 
 impl<'a> Feed<'a> {
-    fn new(info: &'a FeedInfo, status: &FeedStatus) -> Self {
+    fn new(info: &'a FeedInfo, status: &'a FeedStatus) -> Self {
         Self {
             name: &info.name,
             kind: match info.schema.kind {
@@ -77,6 +80,7 @@ impl<'a> Feed<'a> {
             groups: status.groups,
             offset: status.offset,
             rebuilding: status.rebuilding,
+            failure: status.failure.as_deref(),
         }
     }
 }

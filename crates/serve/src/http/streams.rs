@@ -120,7 +120,10 @@ pub async fn push(
     let raw = body::read(&headers, body, limits.max_body, limits.body_timeout, &mut held).await?;
     let key = key.map(|key| IdempotencyKey { key, body_hash: blake3::hash(&raw).into() });
     let bytes = body::unpacked(&headers, raw, limits.max_unpacked_body, &mut held).await?;
+    let body = bytes.len();
     let prepared = ingest.decode(stream, format, bytes).await?;
+    // The body is gone, and what it came to may be more.
+    held.grow(prepared.bytes().saturating_sub(body))?;
     let answer = Answer::to(prepared.receipt.clone())?;
     let stored = if key.is_some() { answer.pack() } else { Bytes::new() };
     match ingest.append(prepared, key, stored).await? {

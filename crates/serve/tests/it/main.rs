@@ -5,6 +5,7 @@ mod described;
 mod events;
 mod forms;
 mod http;
+mod large;
 mod limits;
 mod memory;
 mod publish;

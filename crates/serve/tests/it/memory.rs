@@ -280,7 +280,7 @@ impl Backend for Memory {
 
     fn status(&self) -> Status {
         let state = self.state.lock();
-        let feed = |f: &Feed| FeedStatus { rows: f.len() as u64, offset: f.last_change(), groups: 0, rebuilding: None };
+        let feed = |f: &Feed| FeedStatus { rows: f.len() as u64, offset: f.last_change(), ..FeedStatus::default() };
         let stream = |_: &StreamInfo| StreamStatus { caught_up: true, ..StreamStatus::default() };
         Status { feeds: state.feeds.iter().map(feed).collect(), streams: self.streams.iter().map(stream).collect() }
     }

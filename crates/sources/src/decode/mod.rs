@@ -80,11 +80,13 @@ pub struct Limits {
     pub max_fields: usize,
     /// Rows of one batch.
     pub batch_rows: usize,
+    /// Bytes of the columns of one input: `{}` is two bytes, and a row.
+    pub max_decoded: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_record: 1 << 20, max_depth: 64, max_fields: 4096, batch_rows: 8192 }
+        Self { max_record: 1 << 20, max_depth: 64, max_fields: 4096, batch_rows: 8192, max_decoded: usize::MAX }
     }
 }
 
@@ -138,6 +140,8 @@ pub struct Decoded {
     /// What was refused, in order: all of it up to [`MAX_REJECTIONS`], and one more that
     /// says how many followed. The exact count is `total - accepted`.
     pub rejected: Vec<Rejection>,
+    /// Its columns are more than [`Limits::max_decoded`] allows: none is here.
+    pub too_much: bool,
     /// How many records there were. Where an input is refused as a whole, it counts as one.
     pub total: u64,
 }
@@ -188,7 +192,10 @@ impl Decoder {
             csv: Csv::default(),
             pack: Pack::default(),
             limits,
-            table: Table::new(schema.to_arrow(), columns, limits.batch_rows),
+            table: Table {
+                max_decoded: limits.max_decoded,
+                ..Table::new(schema.to_arrow(), columns, limits.batch_rows)
+            },
         }
     }
 
@@ -311,6 +318,9 @@ struct Table {
     schema: SchemaRef,
     columns: Vec<Column>,
     batch_rows: usize,
+    max_decoded: usize,
+    /// Bytes of the input's columns so far.
+    decoded: usize,
     max_rejections: usize,
     /// How the records that come in are written.
     raw_format: RawFormat,
@@ -332,6 +342,8 @@ impl Table {
             schema,
             columns,
             batch_rows,
+            max_decoded: usize::MAX,
+            decoded: 0,
             max_rejections: MAX_REJECTIONS,
             raw_format: RawFormat::Json,
             raw_head: Vec::new(),
@@ -358,6 +370,7 @@ impl Table {
 
     fn begin(&mut self, input_len: usize) {
         self.input_len = input_len;
+        self.decoded = 0;
         self.batch_start = 0;
         self.reserve();
     }
@@ -384,7 +397,14 @@ impl Table {
     fn close_batch(&mut self, end: usize) {
         if let Some(len) = (end - self.batch_start).checked_div(self.row) {
             self.record_len = len.max(2);
-            self.out.batches.push(columns::finish(&mut self.columns, &self.schema));
+            let batch = columns::finish(&mut self.columns, &self.schema);
+            self.decoded = self.decoded.saturating_add(batch.get_array_memory_size());
+            if self.decoded > self.max_decoded {
+                self.out.too_much = true;
+                self.out.batches.clear();
+            } else {
+                self.out.batches.push(batch);
+            }
         }
         self.row = 0;
         self.batch_start = end;

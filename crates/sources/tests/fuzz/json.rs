@@ -8,7 +8,8 @@ use super::{
     run,
 };
 
-const LIMITS: Limits = Limits { max_record: 2000, max_depth: 6, max_fields: 16, batch_rows: 3 };
+const LIMITS: Limits =
+    Limits { max_record: 2000, max_depth: 6, max_fields: 16, batch_rows: 3, max_decoded: usize::MAX };
 const LIKELY: &[u8] = b"{}[],:\"\\ \n\r\t0123456789.eE-+tfnul\xEF\xFF";
 
 /// Writes a value with blanks and escapes where they may be.

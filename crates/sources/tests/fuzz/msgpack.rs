@@ -11,7 +11,8 @@ use super::{
     run,
 };
 
-const LIMITS: Limits = Limits { max_record: 1 << 20, max_depth: 6, max_fields: 16, batch_rows: 3 };
+const LIMITS: Limits =
+    Limits { max_record: 1 << 20, max_depth: 6, max_fields: 16, batch_rows: 3, max_decoded: usize::MAX };
 const LIKELY: &[u8] = b"\xc0\xc1\xc2\xc3\xc4\xc7\xca\xcb\xcc\xcd\xce\xcf\xd0\xd3\xd4\xd6\xd7\xd9\xda\xdc\xdd\xde\xdf\x80\x81\x90\x91\xa0\xa1\xff\x00\x7f";
 
 fn input(made: &mut Made) -> Vec<u8> {

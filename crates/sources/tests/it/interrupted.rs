@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::{events, rows};
 
 const BOM: char = '\u{feff}';
-const LIMITS: Limits = Limits { max_record: 120, max_depth: 8, max_fields: 20, batch_rows: 3 };
+const LIMITS: Limits = Limits { max_record: 120, max_depth: 8, max_fields: 20, batch_rows: 3, max_decoded: usize::MAX };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

@@ -151,7 +151,7 @@ fn record() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn assert_same(format: Format, input: &[u8]) -> Result<(), TestCaseError> {
-    let limits = Limits { max_record: 400, max_depth: 5, max_fields: 9, batch_rows: 3 };
+    let limits = Limits { max_record: 400, max_depth: 5, max_fields: 9, batch_rows: 3, max_decoded: usize::MAX };
     let mut scanning = Decoder::new(&columns(), None, limits);
     let mut careful = Decoder::new(&columns(), None, limits).without_scan();
     // Twice, for what the scan learned from the first.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     life::{count, runtime, stream, wait_for},
-    server::Server,
+    server::{Server, tidewire},
 };
 
 /// Writes so many events, ten milliseconds apart; how many there are in each window.
@@ -146,4 +146,41 @@ fn the_last_window_of_a_followed_file_closes_after_a_restart() {
     server.kill();
     server.restart();
     wait_for(&server, "load", |rows| count(rows, 2) == 1_500);
+}
+
+/// What a file has refused is read again with the file; sent again as well, it would count twice.
+#[test]
+fn a_file_is_read_again_by_a_rebuild_and_its_dead_letters_are_not_sent() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (path, aside) = (dir.path().join("f.ndjson"), dir.path().join("aside.ndjson"));
+    std::fs::write(&path, "{\"n\":1}\n{\"n\":\"x\"}\n{\"n\":\"y\"}\n").expect("a file");
+    let config = |data_type: &str| {
+        format!(
+            "
+streams:
+  f: {{ source: {{ type: file, path: \"{}\" }}, schema: {{ n: {data_type} }} }}
+feeds:
+  all: {{ sql: 'SELECT n IS NULL AS missing, count(*) AS c FROM f GROUP BY n IS NULL' }}
+",
+            path.display()
+        )
+    };
+    let mut server = Server::start(dir.path(), &config("int"));
+    wait_for(&server, "all", |rows| count(rows, 1) == 1);
+    server.terminate();
+    drop(server);
+    let server = Server::start(dir.path(), &config("text"));
+    wait_for(&server, "all", |rows| count(rows, 1) == 2);
+    let url = server.url();
+    let replay = tidewire(&["replay", "f", "--url", &url]);
+    assert_eq!(replay.code, Some(1), "{}", replay.stdout);
+    assert!(replay.stderr.contains("`f` reads its own source"), "{}", replay.stderr);
+    let rebuild = tidewire(&["rebuild", "all", "--url", &url]);
+    assert_eq!((rebuild.code, count(&wait_for(&server, "all", |_| true), 1)), (Some(0), 2), "{}", rebuild.stderr);
+
+    std::fs::rename(&path, &aside).expect("a file moved");
+    let rebuild = tidewire(&["rebuild", "all", "--url", &url]);
+    assert_eq!(rebuild.code, Some(1), "{}", rebuild.stdout);
+    assert!(rebuild.stderr.contains("cannot open"), "{}", rebuild.stderr);
+    assert_eq!(count(&wait_for(&server, "all", |_| true), 1), 2, "what was there stays");
 }

@@ -35,8 +35,40 @@ fn post(server: &Server, users: std::ops::Range<u32>) {
 
 fn metric(server: &Server, name: &str) -> u64 {
     let text = reqwest::blocking::get(format!("{}/metrics", server.url())).expect("it answers").text().expect("text");
-    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+    // What was never counted is not there.
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or("0");
     line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number") as u64
+}
+
+/// A tick of nothing but refused rows keeps letters of some, and counts all.
+#[test]
+fn more_than_there_are_letters_for_is_counted() {
+    let config = "
+streams:
+  events:
+    source: { type: http }
+    schema: { ts: timestamp }
+    event_time: { column: ts, max_lateness: 0s, max_ahead: off }
+feeds:
+  windows:
+    sql: SELECT window_start, count(*) AS n FROM TUMBLE(events, ts, INTERVAL '1 second') GROUP BY window_start
+  refused: { sql: 'SELECT reason, count(*) AS n FROM events_dead_letters GROUP BY reason' }
+";
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(dir.path(), config);
+    let post = |body: String| {
+        let request = reqwest::blocking::Client::new().post(format!("{}/v1/streams/events", server.url()));
+        request.header("content-type", "text/csv").body(body).send().expect("it answers")
+    };
+    assert_eq!(post("ts\n1000000\n".to_owned()).status(), 200);
+    assert_eq!(post(format!("ts\n{}", "1\n".repeat(250_000))).status(), 200);
+    let began = std::time::Instant::now();
+    while metric(&server, "tidewire_dead_letters_total{stream=\"events\",reason=\"late\"}") < 250_000 {
+        assert!(began.elapsed().as_secs() < 30);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let refused = wait_for(&server, "refused", |rows| !rows.is_empty());
+    assert_eq!(refused, [[json!("late"), json!(100_000)]]);
 }
 
 #[test]
