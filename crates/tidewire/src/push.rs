@@ -79,7 +79,7 @@ async fn send(options: &PushOptions) -> Result<(), Failure> {
         }
         let batch = records
             .next_batch(limit, now_ms(), options.rate.is_some())
-            .map_err(|e| Failure::new(format!("{}: {e}", options.file.display())))?;
+            .map_err(|e| Failure::new(format!("{}: {e}; {}", options.file.display(), totals.kept())))?;
         let Some(Batch { body, events, read, at }) = batch else { break };
         if let Some(at) = at {
             let wait = at.saturating_sub(now_ms()).max(0);
@@ -88,7 +88,7 @@ async fn send(options: &PushOptions) -> Result<(), Failure> {
         let key = format!("push-{run}-{}", totals.requests);
         let posted = patiently(http.post(&options.stream, body, records.content_type(), Some(&key)), options)
             .await
-            .map_err(|e| Failure::new(format!("{e}; {} were kept before", count(totals.accepted as usize, "event"))))?;
+            .map_err(|e| Failure::new(format!("{e}; {}", totals.kept())))?;
         totals.add(events, &posted);
         progress.set_position(read);
         progress.set_message(format!("{} events", totals.sent));
@@ -120,6 +120,10 @@ impl Totals {
         self.sent += events as u64;
         self.accepted += posted.accepted;
         self.rejected += posted.rejected_total;
+    }
+
+    fn kept(&self) -> String {
+        format!("{} were kept before", count(self.accepted as usize, "event"))
     }
 
     fn tell(&self, took: Duration) {

@@ -182,7 +182,12 @@ impl Decoder {
             pos += leading_line_ends(&bytes[pos..]);
             match self.csv.next(bytes, pos, last) {
                 Step::Record { fields, end } => {
-                    self.csv_record(&header, fields, without_line_end(&bytes[pos..end]), end, valid);
+                    let raw = without_line_end(&bytes[pos..end]);
+                    if last && end == bytes.len() && ends_in_quotes(raw) {
+                        self.table.reject(Fault::malformed("cut off: the input ends within quotes"), raw);
+                    } else {
+                        self.csv_record(&header, fields, raw, end, valid);
+                    }
                     pos = end;
                 }
                 Step::Partial => return pos,
@@ -215,6 +220,21 @@ impl Decoder {
         }
         self.table.accept(end);
     }
+}
+
+/// Whether the last field of a record began with a quote that nothing has closed.
+fn ends_in_quotes(record: &[u8]) -> bool {
+    let (mut begins, mut within, mut closed) = (true, false, false);
+    for byte in record {
+        let quote = *byte == b'"';
+        // Two within quotes are one that belongs to the text: out, and in again.
+        let opens = quote && !within && (begins || closed);
+        let closes = quote && within;
+        within = (within || opens) && !closes;
+        closed = closes;
+        begins = !within && *byte == b',';
+    }
+    within
 }
 
 /// How many bytes of line ends stand at the beginning.

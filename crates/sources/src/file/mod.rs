@@ -62,7 +62,7 @@ pub struct FileSource {
     current: Option<Current>,
     passed: Passed,
     /// What comes behind the current file. It has begun, so that the current one is complete.
-    next: Option<PathBuf>,
+    next: Option<Found>,
     /// Whether the last read found the end of what there is.
     idle: bool,
     /// When the pattern was last looked up.
@@ -186,7 +186,11 @@ impl FileSource {
 
     /// Leaves the current file behind, and opens another.
     fn pass_to(&mut self, path: &Path) -> Result<(), SourceError> {
-        let opened = self.open_at(path, 0)?;
+        self.pass_to_opened(Input::open(path, self.follow)?)
+    }
+
+    fn pass_to_opened(&mut self, input: Input) -> Result<(), SourceError> {
+        let opened = self.reading(input, 0)?;
         if let Some(mut current) = self.current.take() {
             let (end, head) = (current.reader.offset(), current.reader.head()?);
             self.passed.push(Done { name: current.name, end, head, inode: current.inode });
@@ -195,6 +199,17 @@ impl FileSource {
         (self.next, self.before) = (None, None);
         self.idle = false;
         Ok(())
+    }
+
+    /// Leaves the current file behind for one that was found. If that has another name by now,
+    /// because it was rotated meanwhile, it is to be found again.
+    fn pass_to_found(&mut self, next: &Found) -> Result<(), SourceError> {
+        match Input::open(&next.path, self.follow) {
+            Ok(input) if input.id()? == next.id => self.pass_to_opened(input),
+            Ok(_) => Ok(()),
+            Err(SourceError::Open { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The next events, whatever there is.
@@ -222,7 +237,7 @@ impl FileSource {
             };
             return match next {
                 Some(next) => {
-                    self.pass_to(&next)?;
+                    self.pass_to_found(&next)?;
                     self.as_read(piece, false, false)
                 }
                 None => self.as_read(piece, true, true),
@@ -256,15 +271,15 @@ impl FileSource {
     }
 
     /// The first file behind the current one that has something in it.
-    fn find_next(&self) -> Result<Option<PathBuf>, SourceError> {
+    fn find_next(&self) -> Result<Option<Found>, SourceError> {
         let Some(current) = &self.current else { return Ok(None) };
         let behind = self.series.behind(current.reader.input())?;
-        for Found { path, .. } in behind.into_iter().filter(|found| !found.is_empty()) {
-            if !self.is_ready(&path) {
+        for found in behind.into_iter().filter(|found| !found.is_empty()) {
+            if !self.is_ready(&found.path) {
                 return Ok(None);
             }
-            if !self.is_twin(&path)? {
-                return Ok(Some(path));
+            if !self.is_twin(&found.path)? {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -347,7 +362,7 @@ impl FileSource {
         let known = end.name_of(number + u64::from(self.current.is_some())).filter(|name| !name.is_empty());
         let next = match (known, &self.current) {
             (Some(name), _) => Some(PathBuf::from(name)),
-            (None, Some(_)) => self.find_next()?,
+            (None, Some(_)) => self.find_next()?.map(|found| found.path),
             (None, None) => self.series.first()?,
         };
         match next {

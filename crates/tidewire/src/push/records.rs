@@ -57,6 +57,8 @@ pub(crate) struct Records {
     retime: Option<Retime>,
     /// A record that was read and belongs to the next request, with its time.
     held: Option<Record>,
+    /// Why reading ended, once what was read before is sent.
+    failed: Option<RecordError>,
     read: u64,
     batch: usize,
     /// Whether to send what there is instead of waiting for a full request: events from a
@@ -93,7 +95,7 @@ impl Records {
                 Input::Objects(values.into_iter())
             }
         };
-        Ok(Self { input, retime, held: None, read: 0, batch, eager })
+        Ok(Self { input, retime, held: None, failed: None, read: 0, batch, eager })
     }
 
     /// The fields that a header line names.
@@ -115,6 +117,9 @@ impl Records {
     /// The next request's body; `None` at the end. With `at_once` an event happens when it
     /// is sent; else, where times are moved, a request ends where its events lie too far apart.
     pub(crate) fn next_batch(&mut self, limit: usize, now: i64, at_once: bool) -> Result<Option<Batch>, RecordError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let mut body = match &self.input {
             Input::Csv { header, .. } => csv_line(header),
             _ => Vec::new(),
@@ -124,7 +129,13 @@ impl Records {
         while events < limit.min(self.batch) && body.len() < MAX_BODY && (events == 0 || !self.would_wait()) {
             let record = match self.held.take() {
                 Some(record) => Some(record),
-                None => self.next_record(now, at_once)?,
+                None => match self.next_record(now, at_once) {
+                    Err(error) if events > 0 => {
+                        self.failed = Some(error);
+                        break;
+                    }
+                    record => record?,
+                },
             };
             let Some((record, time)) = record else { break };
             if let (Some(time), false) = (time, at_once) {
