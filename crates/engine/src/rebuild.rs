@@ -186,7 +186,7 @@ impl Rebuilder {
                 if left_out > 0 {
                     metrics::counter!(metric::EVENTS_LEFT_OUT).increment(left_out);
                     tracing::warn!(
-                        "feed {names}: {left_out} logged events are not in it: the schema of today takes no null there"
+                        "feed {names}: {left_out} logged events are not in it: the stream would refuse them today"
                     );
                 }
                 if refused > 0 {

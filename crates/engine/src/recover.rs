@@ -151,10 +151,7 @@ pub(crate) fn recover(
     }
     if log.left_out() > 0 {
         metrics::counter!(metric::EVENTS_LEFT_OUT).increment(log.left_out());
-        notes.push(format!(
-            "{} logged events were left out: they have a null where the schema of today takes none",
-            log.left_out()
-        ));
+        notes.push(format!("{} logged events were left out: their stream would refuse them today", log.left_out()));
     }
     let drop_owners = owners.into_keys().collect();
     Ok(Recovered { core, positions, drop_owners, notes, torn: torn.contains(&true) })

@@ -44,7 +44,7 @@ pub const ACTIVE_CONNECTIONS: &str = "dashboard_active_connections";
 pub const EVENTS_ACCEPTED: &str = "tidewire_events_accepted_total";
 /// Records refused. Labels `stream`, `reason`.
 pub const DEAD_LETTERS: &str = "tidewire_dead_letters_total";
-/// Logged events that a start left out: they have a null where the schema takes none now.
+/// Logged events that a start or a rebuild left out: the schema of today would refuse them.
 pub const EVENTS_LEFT_OUT: &str = "tidewire_events_left_out_total";
 /// 1 while a source cannot be read. Label `stream`.
 pub const SOURCE_FAILED: &str = "tidewire_source_failed";

@@ -18,7 +18,7 @@ use arrow_ipc::{
     root_as_message,
     writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions},
 };
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 
 use crate::wire::{Reader, put_bytes, put_varint};
 
@@ -115,24 +115,41 @@ pub(crate) fn decode_schema(bytes: &[u8]) -> Option<SchemaRef> {
     try_schema_from_flatbuffer_bytes(bytes).ok().map(Arc::new)
 }
 
+/// Which values are still what they were after a cast. A text is whatever it is read as.
+fn held(column: &ArrayRef, cast: &ArrayRef) -> NullBuffer {
+    let back = match column.data_type() {
+        DataType::Utf8 => None,
+        other => arrow_cast::cast(cast, other).ok(),
+    };
+    match back.and_then(|back| arrow_ord::cmp::not_distinct(&back, column).ok()) {
+        Some(same) => NullBuffer::new(same.values().clone()),
+        None => (0..column.len()).map(|row| cast.is_valid(row) || column.is_null(row)).collect::<Vec<_>>().into(),
+    }
+}
+
 /// The same rows in another schema, and how many were left out.
 ///
-/// Columns are matched by name. One of another type is cast; what cannot be cast, and a
-/// column that the batch lacks, is null. A row with a null where the schema takes none is
-/// left out: the stream would not accept it today.
+/// Columns are matched by name; one that the batch lacks is null. One of another type is cast.
+/// A row is left out if the stream would not accept it today: a null where the schema takes
+/// none, or a value that the other type does not hold, such as 1.5 as a bigint.
 pub(crate) fn adapt(batch: &RecordBatch, target: &SchemaRef) -> Result<(RecordBatch, usize), ArrowError> {
     let rows = batch.num_rows();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(target.fields().len());
     let mut required: Option<NullBuffer> = None;
+    let mut require = |of: Option<&NullBuffer>| required = NullBuffer::union(required.as_ref(), of);
     for field in target.fields() {
         let null = || new_null_array(field.data_type(), rows);
         let column = match batch.column_by_name(field.name()) {
             None => null(),
             Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-            Some(column) => arrow_cast::cast(column, field.data_type()).unwrap_or_else(|_| null()),
+            Some(column) => {
+                let cast = arrow_cast::cast(column, field.data_type()).unwrap_or_else(|_| null());
+                require(Some(&held(column, &cast)));
+                cast
+            }
         };
         if !field.is_nullable() {
-            required = NullBuffer::union(required.as_ref(), column.nulls());
+            require(column.nulls());
         }
         columns.push(column);
     }

@@ -74,7 +74,11 @@ pub(crate) fn replay(options: &ReplayOptions) -> Result<(), Failure> {
         println!("{} refused as before; the first: {}", total.refused, printable(why));
     }
     if total.counted > 0 {
-        println!("{} were refused by a feed after the stream had accepted them: not sent again", total.counted);
+        println!(
+            "{} were refused after the stream had accepted them, and are in its log: not sent again; once the \
+             configuration lets them in, `tidewire rebuild FEED` counts them",
+            total.counted
+        );
     }
     if total.cut > 0 {
         println!("{} were kept in part only: not sent again", total.cut);

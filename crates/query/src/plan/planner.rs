@@ -55,6 +55,11 @@ impl Planner<'_> {
             None => self.stateless(&optimized, &split, &scan, &mut problems),
             Some(aggregate) => self.grouped(&optimized, &split, aggregate, &scan, parsed, &mut problems),
         };
+        if parsed.window.is_none() && self.feed.emit == Emit::Final {
+            let problem = Problem::new("`emit: final` shows a window when it closes, and this query has none")
+                .hint("leave it out, or read FROM TUMBLE(…) and group by window_start");
+            problems.push((problem, Part::Sql));
+        }
         let errors: Vec<QueryError> = problems.into_iter().map(|(p, part)| p.error(part)).collect();
         let shape = match shape.map_err(internal)? {
             Some(shape) if errors.is_empty() => shape,
@@ -452,7 +457,7 @@ fn span(error: &DataFusionError) -> Option<Span> {
 
 fn from_datafusion(error: &DataFusionError, part: Part) -> QueryError {
     let message = message(error);
-    let problem = ungrouped(&message).unwrap_or_else(|| Problem::new(message));
+    let problem = ungrouped(&message).or_else(|| mistyped(&message)).unwrap_or_else(|| Problem::new(message));
     match span(error) {
         Some(span) => problem.at(span),
         None => problem,
@@ -467,6 +472,22 @@ fn ungrouped(message: &str) -> Option<Problem> {
     Some(
         Problem::new(format!("`{name}` is neither in GROUP BY nor inside an aggregate"))
             .hint(format!("add it to GROUP BY, or say which of a group's values is meant, as in max({name})")),
+    )
+}
+
+/// What DataFusion says of a function that takes no such values, in fewer words.
+fn mistyped(message: &str) -> Option<Problem> {
+    let (_, rest) = message.split_once("unction '").filter(|_| message.contains("failed to match any signature"))?;
+    let name = rest.split('\'').next()?;
+    let found = message.split_once("(DataType: ").and_then(|(_, rest)| rest.split(')').next());
+    let of = found.map(|arrow| match arrow {
+        "Utf8" | "Utf8View" | "LargeUtf8" => "text".to_owned(),
+        other => other.to_lowercase(),
+    });
+    let of = of.map_or_else(String::new, |of| format!(" of type {of}"));
+    Some(
+        Problem::new(format!("{name}() does not take values{of}"))
+            .hint(format!("declare the column as a number in the stream's schema, or write {name}(cast(… AS double))")),
     )
 }
 

@@ -39,6 +39,8 @@ const REFUSALS: &[Refusal] = &[
     ("SELECT cast(k AS strng) FROM events", "no type `strng`", "types: text", Some((1, 18))),
     ("SELECT cast(k AS bigit) FROM events", "no type `bigit`", "did you mean `bigint`?", Some((1, 18))),
     ("SELECT cast(k AS json) FROM events", "no type `json`", "stays json", Some((1, 13))),
+    ("SELECT k, sum(h) AS s FROM events GROUP BY k", "sum() does not take values of type text", "cast(… AS double)", None),
+    ("SELECT k, avg(k) AS s FROM events GROUP BY k", "avg() does not take values of type text", "cast(… AS double)", None),
     // Clauses.
     ("SELECT k FROM events ORDER BY k", "ORDER BY", "leave it out", Some((1, 31))),
     ("SELECT k FROM events LIMIT 5", "LIMIT", "keep_rows", Some((1, 28))),
@@ -175,6 +177,25 @@ fn having_that_could_uncover_an_older_window_needs_final() {
     let feed = FeedDef { key: Some(key(&["k"])), ..feed(&sql) };
     assert!(refused(&feed)[0].message.contains("emit: final"));
     plan(&FeedDef { emit: Emit::Final, ..feed });
+}
+
+#[test]
+fn final_without_windows_never_comes() {
+    for sql in ["SELECT k, count(*) AS n FROM events GROUP BY k", "SELECT k, b FROM events"] {
+        let errors = refused(&FeedDef { emit: Emit::Final, ..feed(sql) });
+        assert!(errors[0].message.contains("`emit: final`"), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_column_may_have_the_name_of_a_function_without_parentheses() {
+    let streams = [query::StreamDef {
+        name: "events".to_owned(),
+        schema: model::Schema::new(vec![model::Column::new("user", model::DataType::Text)]),
+        event_time: None,
+    }];
+    let feed = feed("SELECT user, count(*) AS n FROM events WHERE USER <> 'x' GROUP BY user");
+    assert_eq!(query::plan(&streams, &feed).unwrap().output().schema.columns[0].name, "user");
 }
 
 #[test]

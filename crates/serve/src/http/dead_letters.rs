@@ -136,7 +136,8 @@ pub struct Replayed {
     /// Why the first of these is.
     #[schema(required)]
     first_refusal: Option<String>,
-    /// A feed refused them after they had been accepted: the other feeds have counted them.
+    /// They were refused after they had been accepted: they are events already, in the log, and
+    /// a rebuild counts them once the configuration lets it.
     counted: u64,
     /// They were kept in part only.
     cut: u64,
@@ -186,7 +187,7 @@ pub async fn replay(
 impl Replayed {
     /// Counts the letter if sending it again would be wrong.
     fn may_be_mended(&mut self, kept: &KeptLetter) -> bool {
-        if !kept.letter.feed.is_empty() {
+        if kept.id.counted {
             self.counted += 1;
         } else if kept.letter.is_cut() {
             self.cut += 1;

@@ -150,6 +150,32 @@ fn a_changed_query_is_rebuilt_from_the_log() {
     assert_eq!(rows, [[json!("a"), json!(100), json!(99.0)]]);
 }
 
+/// An event that today's schema would refuse is left out of what is made anew, and not bent.
+#[test]
+fn a_changed_type_leaves_out_what_it_does_not_hold() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(dir.path(), &stream(""));
+    let http = Http::new(&Options::new(server.url())).expect("a good address");
+    let values = [json!(1), json!(1.5), json!(1e300), json!(-7), Value::Null];
+    let events: Vec<Value> = values.iter().map(|value| json!({"metric": "a", "value": value, "ts": 0})).collect();
+    runtime().block_on(post(&http, &events));
+    wait_for(&server, "load", |rows| count(rows, 2) == 5);
+    assert_eq!(server.terminate().0, Some(0));
+    let changed = stream("").replace("value: double", "value: bigint").replace("avg(value)", "sum(value)");
+    std::fs::write(dir.path().join("tidewire.yaml"), changed).expect("a file");
+    server.restart();
+    let rows = wait_for(&server, "load", |rows| count(rows, 2) == 3);
+    assert_eq!(rows[0][3], json!(-6));
+    let began = Instant::now();
+    let left_out = || {
+        let text = reqwest::blocking::get(format!("{}/metrics", server.url())).expect("it answers").text();
+        text.expect("text").contains("tidewire_events_left_out_total 2")
+    };
+    while !left_out() {
+        assert!(began.elapsed() < PATIENCE);
+    }
+}
+
 #[test]
 fn every_type_comes_through_and_survives_a_crash() {
     const CONFIG: &str = "
