@@ -97,6 +97,16 @@ pub enum AppendError {
         /// When to come again, in milliseconds.
         retry_after_ms: u64,
     },
+    /// More events in one request than the stream takes in a second.
+    #[error(
+        "stream `{stream}` takes {most} events a second (max_events_per_second), and this request has more; send fewer at a time"
+    )]
+    TooMany {
+        /// The stream.
+        stream: String,
+        /// How many it takes.
+        most: u32,
+    },
     /// A request's events take more memory than may be pending.
     #[error("the events of this request take more than {max} bytes (limits.max_pending); send fewer at a time")]
     TooMuch {

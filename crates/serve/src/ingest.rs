@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::{
     backend::{Append, AppendError, Appended, Backend, IdempotencyKey},
-    rates::{Rates, TooFast},
+    rates::{Rates, Refused},
 };
 
 /// How many rejections an answer lists.
@@ -175,11 +175,12 @@ impl Ingest {
         answer: Bytes,
     ) -> Result<Appended, AppendError> {
         let Receipt { accepted, rejected_total, .. } = prepared.receipt;
-        self.rates.events(prepared.stream, accepted + rejected_total).map_err(|TooFast(wait)| {
-            AppendError::TooFast {
-                stream: self.backend.streams()[prepared.stream].name.clone(),
-                retry_after_ms: wait.as_millis() as u64 + 1,
+        let stream = || self.backend.streams()[prepared.stream].name.clone();
+        self.rates.events(prepared.stream, accepted + rejected_total).map_err(|refused| match refused {
+            Refused::TooFast(wait) => {
+                AppendError::TooFast { stream: stream(), retry_after_ms: wait.as_millis() as u64 + 1 }
             }
+            Refused::TooMany { most } => AppendError::TooMany { stream: stream(), most },
         })?;
         let dead: Vec<DeadLetter> = prepared.decoded.rejected.into_iter().map(|r| r.letter).collect();
         if prepared.decoded.batches.is_empty() && dead.is_empty() && key.is_none() {
@@ -251,7 +252,7 @@ pub fn refusal(error: &AppendError) -> (Code, String, Option<u64>) {
     let (code, retry) = match error {
         AppendError::Busy { retry_after_ms } => (Code::Unavailable, Some(*retry_after_ms)),
         AppendError::TooFast { retry_after_ms, .. } => (Code::LimitReached, Some(*retry_after_ms)),
-        AppendError::TooMuch { .. } => (Code::TooLarge, None),
+        AppendError::TooMuch { .. } | AppendError::TooMany { .. } => (Code::TooLarge, None),
         AppendError::DiskFull => (Code::DiskFull, None),
         AppendError::InFlight => (Code::IdempotencyInFlight, None),
         AppendError::Mismatch => (Code::IdempotencyMismatch, None),

@@ -27,6 +27,18 @@ pub struct Rates {
     seen: AtomicUsize,
 }
 
+/// Why a batch of events is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is room for it after this time.
+    TooFast(Duration),
+    /// There never is: a second has room for so many.
+    TooMany {
+        /// So many.
+        most: u32,
+    },
+}
+
 /// Too much: how long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooFast(pub Duration);
@@ -55,16 +67,15 @@ impl Rates {
         self.requests.check().map_err(wait)
     }
 
-    /// Counts a batch of events. One that is larger than a second's worth takes all of a second.
-    pub fn events(&self, stream: usize, count: u64) -> Result<(), TooFast> {
+    /// Counts a batch of events; one that is larger than a second's worth is refused for good.
+    pub fn events(&self, stream: usize, count: u64) -> Result<(), Refused> {
         let (rate, limiter) = &self.events[stream];
-        let count = u32::try_from(count).unwrap_or(u32::MAX).min(rate.get());
-        let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
+        let too_many = Refused::TooMany { most: rate.get() };
+        let Some(count) = NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)) else { return Ok(()) };
         match limiter.check_n(count) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(until)) => Err(TooFast(until.wait_time_from(self.clock.now()))),
-            // It is no more than the quota holds.
-            Err(_) => Err(TooFast(Duration::from_secs(1))),
+            Ok(Err(until)) => Err(Refused::TooFast(until.wait_time_from(self.clock.now()))),
+            Err(_) => Err(too_many),
         }
     }
 }
@@ -86,8 +97,9 @@ mod tests {
         assert!(wait > Duration::ZERO && wait < Duration::from_secs(1), "{wait:?}");
         assert_eq!(rates.request(b), Ok(()));
         assert_eq!(rates.events(0, 8), Ok(()));
-        assert!(rates.events(0, 8).is_err());
-        assert_eq!(rates.events(1, 2_000_000), Ok(()), "more than a second's worth comes through alone");
-        assert!(rates.events(1, 1).is_err());
+        assert!(matches!(rates.events(0, 8), Err(Refused::TooFast(_))));
+        assert_eq!(rates.events(0, 11), Err(Refused::TooMany { most: 10 }), "more than a second ever has room for");
+        assert_eq!(rates.events(1, 1_000_000), Ok(()));
+        assert!(matches!(rates.events(1, 1_000_000), Err(Refused::TooFast(_))));
     }
 }

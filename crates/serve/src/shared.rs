@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -25,6 +26,12 @@ use crate::{
 /// share these: an older snapshot and a delta behind it are as good as a new one.
 const MAX_SNAPSHOTS: usize = 4;
 
+/// How many there may be with those that are read over HTTP, where no delta follows.
+const MAX_READ: usize = 16;
+
+/// How old a snapshot may be that is read in place of another over HTTP.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// One feed, as the server needs it.
 pub struct FeedEntry {
     /// Makes its frames.
@@ -35,9 +42,13 @@ pub struct FeedEntry {
     pub snapshots: Snapshots,
 }
 
-/// The snapshots of one feed that somebody still reads.
+/// The snapshots of one feed that somebody still reads, with when each was made.
 #[derive(Default)]
-pub struct Snapshots(Mutex<Vec<Weak<Snapshot>>>);
+pub struct Snapshots(Mutex<Vec<(Weak<Snapshot>, Instant)>>);
+
+/// More snapshots of a feed are being read than the server holds.
+#[derive(Debug)]
+pub struct Crowded;
 
 impl Snapshots {
     /// The snapshot to send instead of this one: this one, unless so many are being read
@@ -45,20 +56,39 @@ impl Snapshots {
     /// `beyond` is not sent back before it.
     pub fn share(&self, snapshot: Arc<Snapshot>, beyond: Option<Offset>) -> Arc<Snapshot> {
         let mut known = self.0.lock();
-        known.retain(|s| s.strong_count() > 0);
-        let alive: Vec<_> = known.iter().filter_map(Weak::upgrade).collect();
-        if alive.iter().any(|s| Arc::ptr_eq(s, &snapshot)) {
-            return snapshot;
-        }
-        let newest = alive.into_iter().max_by_key(|s| s.offset).filter(|s| beyond.is_none_or(|b| s.offset > b));
-        match newest {
-            Some(newest) if known.len() >= MAX_SNAPSHOTS => newest,
+        let newest = newest(&mut known, &snapshot).map(|(newest, _)| newest);
+        match newest.filter(|s| beyond.is_none_or(|b| s.offset > b)) {
+            Some(newest) if known.len() >= MAX_SNAPSHOTS || Arc::ptr_eq(&newest, &snapshot) => newest,
             _ => {
-                known.push(Arc::downgrade(&snapshot));
+                known.push((Arc::downgrade(&snapshot), Instant::now()));
                 snapshot
             }
         }
     }
+
+    /// The same for one who gets nothing behind the snapshot, as an answer over HTTP: it is of
+    /// now, or of a moment ago.
+    pub fn share_fresh(&self, snapshot: Arc<Snapshot>, beyond: Option<Offset>) -> Result<Arc<Snapshot>, Crowded> {
+        let mut known = self.0.lock();
+        match newest(&mut known, &snapshot) {
+            Some((newest, _)) if Arc::ptr_eq(&newest, &snapshot) => Ok(newest),
+            Some((newest, made)) if known.len() >= MAX_READ => {
+                let fresh = made.elapsed() <= FRESH && beyond.is_none_or(|b| newest.offset > b);
+                if fresh { Ok(newest) } else { Err(Crowded) }
+            }
+            _ => {
+                known.push((Arc::downgrade(&snapshot), Instant::now()));
+                Ok(snapshot)
+            }
+        }
+    }
+}
+
+/// This snapshot if somebody reads it, else the newest that somebody reads.
+fn newest(known: &mut Vec<(Weak<Snapshot>, Instant)>, this: &Arc<Snapshot>) -> Option<(Arc<Snapshot>, Instant)> {
+    known.retain(|(snapshot, _)| snapshot.strong_count() > 0);
+    let alive = known.iter().filter_map(|(snapshot, made)| Some((snapshot.upgrade()?, *made)));
+    alive.max_by_key(|(snapshot, _)| (Arc::ptr_eq(snapshot, this), snapshot.offset))
 }
 
 /// One dashboard, as the server needs it.
@@ -211,5 +241,24 @@ mod tests {
         held.clear();
         let fresh = snapshot_at(&mut feed, 6);
         assert_eq!(shared.share(fresh, None).offset, 6);
+    }
+
+    /// Nothing comes behind an answer over HTTP: an old one would stay what the client knows.
+    #[test]
+    fn slow_readers_make_no_answer_old() {
+        let schema = Schema::new(vec![Column::new("k", DataType::BigInt).not_null()]);
+        let schema = FeedSchema { name: "f".to_owned(), schema, key_len: 1, kind: FeedKind::Upsert };
+        let mut feed = Feed::new(schema, feed::Options { keep_by: KeepBy::Clock, ..feed::Options::default() });
+        let shared = Snapshots::default();
+        let mut held: Vec<_> = (1..=16).map(|i| shared.share_fresh(snapshot_at(&mut feed, i), None).unwrap()).collect();
+        assert_eq!(held.iter().map(|s| s.offset).collect::<Vec<_>>(), (1..=16).collect::<Vec<_>>());
+        let next = snapshot_at(&mut feed, 17);
+        assert_eq!(shared.share_fresh(Arc::clone(&next), None).unwrap().offset, 16, "one of a moment ago");
+        assert!(shared.share_fresh(Arc::clone(&next), Some(16)).is_err(), "a client was sent what it has");
+        shared.0.lock().iter_mut().for_each(|(_, made)| *made = made.checked_sub(2 * FRESH).unwrap());
+        assert!(shared.share_fresh(Arc::clone(&next), None).is_err(), "an old one");
+        assert_eq!(shared.share_fresh(Arc::clone(&held[3]), None).unwrap().offset, 4, "the very one that is read");
+        held.pop();
+        assert_eq!(shared.share_fresh(next, None).unwrap().offset, 17);
     }
 }

@@ -33,8 +33,14 @@ pub fn cors(origins: &[String]) -> CorsLayer {
         .expose_headers([header::ETAG, header::RETRY_AFTER, HeaderName::from_static("tidewire-cursor")])
 }
 
-/// Refuses a `Host` that is not this machine, while only this machine can connect.
+/// Refuses a `Host` that is not this machine, while only this machine can connect; and a page
+/// of another origin that would change something. A browser asks nobody before such a request,
+/// so that reading the answer is all that `cors:` keeps from the page.
 pub async fn check_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !reads && let Err(problem) = check_origin(request.headers(), &app.shared.cors) {
+        return problem.into_response();
+    }
     if !app.loopback || is_local(request.headers(), &app.shared.cors) {
         return next.run(request).await;
     }
@@ -67,7 +73,7 @@ pub fn check_origin(headers: &HeaderMap, cors: &[String]) -> Result<(), Problem>
         return Ok(());
     }
     let shown: String = origin.chars().take(100).collect();
-    Err(Problem::new(Code::ForbiddenOrigin, format!("pages of `{shown}` may not open sockets; list it in `cors:`")))
+    Err(Problem::new(Code::ForbiddenOrigin, format!("pages of `{shown}` may not do this; list it in `cors:`")))
 }
 
 /// The host and port of an origin.

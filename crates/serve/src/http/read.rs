@@ -1,7 +1,13 @@
 //! `GET /v1/feeds/{feed}`: what changed since a cursor, or the snapshot, in the form that
 //! the client takes; at once, when something changed, or as long as the client stays.
 
-use std::{convert::Infallible, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -23,7 +29,7 @@ use crate::{
     http::{App, accept},
     hub::{self, Opening, Wish},
     problem::Problem,
-    shared::FeedEntry,
+    shared::{Crowded, FeedEntry},
     ws::message,
 };
 
@@ -96,6 +102,13 @@ fn duration(text: &str) -> Option<Duration> {
     }
 }
 
+/// A client may take so many times `body_timeout` for an answer: old snapshots are not held
+/// for ever for one who takes a byte now and then.
+const ANSWER_TIMEOUTS: u32 = 4;
+
+/// How much of an answer is handed to the connection at once.
+const PIECE: usize = 64 << 10;
+
 /// `GET /v1/feeds/{feed}`.
 pub async fn read(
     State(app): State<Arc<App>>,
@@ -113,7 +126,8 @@ pub async fn read(
     let entry = &app.shared.feeds[feed];
     if let Some(cursor) = parameters.since {
         let wait = parameters.wait.unwrap_or_default();
-        let changes = match entry.encoder.offset_of(cursor) {
+        let offset = entry.encoder.offset_of(cursor);
+        let changes = match offset {
             Some(since) => app.polls.changes_since(feed, since, wait).await?,
             None => app.shared.backend.changes_since(feed, None).await?,
         };
@@ -121,7 +135,7 @@ pub async fn read(
         if reset {
             entry.metrics.resets.increment(1);
         }
-        return respond(&app, feed, shared(entry, changes, None), form, reset, coding).await;
+        return respond(&app, feed, shared(entry, changes, offset)?, form, reset, coding).await;
     }
     let held = held_by_client(&headers, entry, form);
     if let Some(since) = held
@@ -132,16 +146,21 @@ pub async fn read(
         describe(response.headers_mut(), entry.encoder.cursor(since), form);
         return Ok(response);
     }
-    let changes = shared(entry, app.shared.backend.changes_since(feed, None).await?, held);
+    let changes = shared(entry, app.shared.backend.changes_since(feed, None).await?, held)?;
     respond(&app, feed, changes, form, false, coding).await
 }
 
 /// Where many old snapshots are being read, this one is not added to them (INV-4).
-fn shared(entry: &FeedEntry, changes: Changes, beyond: Option<Offset>) -> Changes {
-    match changes {
-        Changes::Snapshot(snapshot) => Changes::Snapshot(entry.snapshots.share(snapshot, beyond)),
+fn shared(entry: &FeedEntry, changes: Changes, beyond: Option<Offset>) -> Result<Changes, Problem> {
+    Ok(match changes {
+        Changes::Snapshot(snapshot) => {
+            Changes::Snapshot(entry.snapshots.share_fresh(snapshot, beyond).map_err(|Crowded| {
+                let detail = "slow clients read as many old snapshots of this feed as the server holds";
+                Problem::new(Code::Unavailable, detail).retry_after(1000)
+            })?)
+        }
         delta @ Changes::Delta(_) => delta,
-    }
+    })
 }
 
 async fn respond(
@@ -157,9 +176,13 @@ async fn respond(
     let length = chunks.iter().map(Bytes::len).sum::<usize>();
     // The chunks are shared by all who ask for the same; none is copied. What they were
     // made of is held with them, so that it counts as being read.
-    let parts = (0..chunks.len()).map(move |i| {
+    let pieces = chunks
+        .iter()
+        .flat_map(|chunk| (0..chunk.len()).step_by(PIECE).map(|at| chunk.slice(at..chunk.len().min(at + PIECE))));
+    let until = Instant::now() + app.shared.limits.body_timeout * ANSWER_TIMEOUTS;
+    let parts = pieces.collect::<Vec<_>>().into_iter().map(move |piece| {
         let _held = &changes;
-        Ok::<_, Infallible>(chunks[i].clone())
+        if Instant::now() < until { Ok(piece) } else { Err(io::Error::from(io::ErrorKind::TimedOut)) }
     });
     let mut response = Response::new(Body::from_stream(stream::iter(parts)));
     let headers = response.headers_mut();
