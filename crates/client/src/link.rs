@@ -14,12 +14,14 @@
 //! from the cursor of the last frame that did fit (INV-3, INV-4).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering, fence},
     },
+    task::{Poll, ready},
     time::Duration,
 };
 
@@ -116,6 +118,8 @@ pub(crate) struct Link<C> {
     followers: BTreeMap<u64, Follower>,
     publishes: HashMap<u64, oneshot::Sender<Result<Published, Error>>>,
     next_reference: u64,
+    /// What has come while something was written.
+    came: VecDeque<Message>,
     /// Attempts to connect since a server last brought something. An opened socket alone
     /// is no success: a server that accepts and closes must not be hammered.
     attempt: u32,
@@ -138,6 +142,7 @@ impl<C: Connect> Link<C> {
             followers: BTreeMap::new(),
             publishes: HashMap::new(),
             next_reference: 1,
+            came: VecDeque::new(),
             attempt: 0,
         }
     }
@@ -225,6 +230,7 @@ impl<C: Connect> Link<C> {
 
     /// Serves one connection until it ends.
     async fn session(&mut self, socket: &mut Socket<C>) -> Result<Infallible, End> {
+        self.came.clear();
         self.sweep(None).await?;
         let references: Vec<u64> = self.followers.keys().copied().collect();
         for reference in references {
@@ -233,6 +239,10 @@ impl<C: Connect> Link<C> {
         let mut heard = Instant::now();
         let mut pinged = false;
         loop {
+            while let Some(message) = self.came.pop_front() {
+                heard = Instant::now();
+                self.on_message(socket, message).await?;
+            }
             let due = heard + if pinged { self.options.silence } else { self.options.ping_after };
             tokio::select! {
                 // The socket before the clock: what has come is no silence.
@@ -261,12 +271,41 @@ impl<C: Connect> Link<C> {
         }
     }
 
-    async fn write(&self, socket: &mut Socket<C>, message: Message) -> Result<(), End> {
-        match timeout(self.options.silence, socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(lost(error.to_string())),
-            Err(_) => Err(lost(format!("the server took nothing for {} s", self.options.silence.as_secs()))),
-        }
+    /// Writes a message. The server takes nothing from a client that does not read, so what
+    /// comes meanwhile is read, and waits for its turn.
+    async fn write(&mut self, socket: &mut Socket<C>, message: Message) -> Result<(), End> {
+        let mut message = Some(message);
+        let came = &mut self.came;
+        let writing = poll_fn(|context| {
+            loop {
+                let step = match message.take() {
+                    None => socket.poll_flush_unpin(context).map_ok(|()| true),
+                    Some(next) => match socket.poll_ready_unpin(context) {
+                        Poll::Pending => {
+                            message = Some(next);
+                            Poll::Pending
+                        }
+                        Poll::Ready(ready) => {
+                            Poll::Ready(ready.and_then(|()| socket.start_send_unpin(next)).map(|()| false))
+                        }
+                    },
+                };
+                match step {
+                    Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
+                    Poll::Ready(Ok(false)) => continue,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error.to_string()))),
+                    Poll::Pending => {}
+                }
+                match ready!(socket.poll_next_unpin(context)) {
+                    Some(Ok(message)) => came.push_back(message),
+                    Some(Err(error)) => return Poll::Ready(Err(lost(error.to_string()))),
+                    None => return Poll::Ready(Err(lost("the server closed the connection"))),
+                }
+            }
+        });
+        timeout(self.options.silence, writing)
+            .await
+            .unwrap_or_else(|_| Err(lost(format!("the server took nothing for {} s", self.options.silence.as_secs()))))
     }
 
     async fn on_command(&mut self, socket: &mut Socket<C>, command: Command) -> Result<(), End> {
@@ -452,7 +491,7 @@ impl<C: Connect> Link<C> {
         self.write(socket, Message::text(message.to_string())).await
     }
 
-    async fn unsubscribe(&self, socket: &mut Socket<C>, reference: u64) -> Result<(), End> {
+    async fn unsubscribe(&mut self, socket: &mut Socket<C>, reference: u64) -> Result<(), End> {
         self.write(socket, Message::text(format!(r#"{{"op":"unsubscribe","ref":{reference}}}"#))).await
     }
 

@@ -364,3 +364,38 @@ async fn the_task_ends_with_its_last_owner() {
     }
     panic!("the socket was not closed in order");
 }
+
+/// A server takes nothing from a client that does not read: the two would wait for each other.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_publishes_much_reads_meanwhile() {
+    let (client, _server, mut peer) = pair().await;
+    let mut load = client.subscribe("load", None).await.unwrap();
+    peer.subscribed("load").await;
+    peer.snapshot("load", &["a"], 3).await;
+    let events = vec![json!({"note": "much"}); 3_000];
+    let mut publishing = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (client, events) = (client.clone(), events.clone());
+        publishing.spawn(async move { client.publish("events", &events).await });
+    }
+    tokio::task::yield_now().await;
+    // Far more than the pipe holds, before a word of the client is read.
+    for at in 3..12_000 {
+        peer.delta("load", at, at + 1).await;
+    }
+    let mut heard = 0;
+    while heard < 40 {
+        // It may say as well that it has more than it can read.
+        let message = peer.hear().await;
+        if message["op"] == "publish" {
+            heard += 1;
+            let reference = &message["ref"];
+            peer.say(
+                json!({"type": "published", "ref": reference, "accepted": 3000, "rejected": [], "rejected_total": 0}),
+            )
+            .await;
+        }
+    }
+    assert!(publishing.join_all().await.iter().all(Result::is_ok));
+    drop(load.next().await.unwrap());
+}
