@@ -11,7 +11,7 @@ help:
 	@echo 'make build   the program for use: $(TARGET)/release/tidewire'
 	@echo 'make test    everything that must hold before a change is taken'
 	@echo 'make lint    formats, lints and types alone'
-	@echo 'make soak    the crash tests with 500 kills, the decoders with 10 million inputs'
+	@echo 'make soak    500 kills, 10 million inputs a decoder, ten minutes of load: about an hour'
 	@echo 'make openapi holds the program to its description with 200 examples a path'
 	@echo 'make bench   measurements, each beside a reference in the same run'
 
@@ -38,7 +38,7 @@ lint:
 	@scripts/test lint
 
 soak:
-	@scripts/need cargo cc python3
+	@scripts/need cargo cc node npm python3
 	@scripts/test soak
 
 openapi:

@@ -1,8 +1,23 @@
 //! How many connections may be open: in all, and from one address.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
+
+/// What limits count as one address: of IPv6 a network of 64 bits, which is what one site
+/// has; an IPv4 address in IPv6 clothes is that address.
+pub fn address_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        other => other,
+    }
+}
 
 /// Counts open connections.
 #[derive(Debug)]
@@ -67,6 +82,17 @@ impl Drop for ConnectionGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_site_has_one_address() {
+        let of = |text: &str| address_of(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(
+            (of("::ffff:10.1.2.3"), of("::1"), of("10.1.2.3")),
+            ("10.1.2.3".into(), "::1".into(), "10.1.2.3".into())
+        );
+    }
 
     #[test]
     fn a_closed_connection_makes_room() {

@@ -33,7 +33,7 @@ use crate::{
     connection::Socket,
     http::{App, router},
     hub::{Hub, NewViewer, Opening},
-    limits::{ConnectionGuard, Connections},
+    limits::{ConnectionGuard, Connections, address_of},
     metrics::ServerMetrics,
     poll::Polls,
     problem::{self, Problem},
@@ -244,7 +244,7 @@ impl Acceptor {
     async fn accept_all(&self, listener: &TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.accept(stream, peer.ip()),
+                Ok((stream, peer)) => self.accept(stream, address_of(peer.ip())),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     sleep(PAUSE).await;

@@ -1,5 +1,5 @@
-//! INV-1, INV-2, INV-3: killed at random moments under load, nothing acknowledged is
-//! lost, nothing counts twice, and every client's table is its feed.
+//! INV-1, INV-2, INV-3: killed at random moments under load, the disk full now and then,
+//! nothing acknowledged is lost, nothing counts twice, and every client's table is its feed.
 //!
 //! `TIDEWIRE_KILLS` says how often (30; `make soak` takes 500), `TIDEWIRE_SEED` replays.
 
@@ -258,6 +258,14 @@ async fn watch(url: String, feed: &'static str, end: Arc<AtomicU64>, resets: Arc
     by_key(subscription.table())
 }
 
+/// How many requests this life of the server has refused because the disk was full.
+fn refused(url: &str) -> u64 {
+    let metrics = reqwest::blocking::get(format!("{url}/metrics")).and_then(reqwest::blocking::Response::text);
+    let metrics = metrics.unwrap_or_default();
+    let line = metrics.lines().find_map(|l| l.strip_prefix("tidewire_requests_refused_total{code=\"disk_full\"} "));
+    line.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 type Rows = BTreeMap<String, Vec<Value>>;
 
 fn by_key(table: &Table) -> Rows {
@@ -270,7 +278,7 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_or_counted_twice() {
     let seed = number("TIDEWIRE_SEED", std::process::id().into());
     println!("TIDEWIRE_SEED={seed} TIDEWIRE_KILLS={kills}");
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut server = Server::start(dir.path(), CONFIG);
+    let (mut server, full) = Server::start_on_a_disk_that_fills(dir.path(), CONFIG);
     let url = server.url();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
@@ -300,13 +308,26 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_or_counted_twice() {
         .collect();
 
     let mut random = StdRng::seed_from_u64(seed);
+    let mut refusals = 0;
     for kill in 0..kills {
         // Some kills come in the middle of a recovery, most after a second or so of work.
         let upto = if kill % 5 == 4 { 80 } else { 1_500 };
         std::thread::sleep(Duration::from_millis(random.random_range(0..upto)));
+        // Every fourth life the disk fills up, and in half of them there is room again before the end.
+        if kill % 4 == 1 {
+            std::fs::write(&full, "").expect("the test's directory can be written");
+            std::thread::sleep(Duration::from_millis(random.random_range(100..600)));
+            refusals += refused(&url);
+            if random.random() {
+                std::fs::remove_file(&full).expect("it was there");
+                std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
+            }
+        }
         server.kill();
+        let _ = std::fs::remove_file(&full);
         server.restart();
     }
+    assert!(refusals > 0, "the disk was never full");
     stop.store(true, Ordering::Relaxed);
     let events: Vec<Value> = runtime.block_on(async {
         let mut all = Vec::new();

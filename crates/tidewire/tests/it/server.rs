@@ -22,6 +22,7 @@ pub struct Server {
     pub address: String,
     config: PathBuf,
     data: PathBuf,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// How a program ended that was not meant to go on.
@@ -50,15 +51,31 @@ impl Server {
     pub fn start(dir: &Path, config: &str) -> Self {
         let path = dir.join("tidewire.yaml");
         std::fs::write(&path, config).expect("the test's directory can be written");
-        Self::spawn(path, dir.join("data"), "127.0.0.1:0")
+        Self::spawn(path, dir.join("data"), "127.0.0.1:0", Vec::new())
     }
 
-    fn spawn(config: PathBuf, data: PathBuf, listen: &str) -> Self {
+    /// The same, with a disk that is full while the file exists that this gives back.
+    pub fn start_on_a_disk_that_fills(dir: &Path, config: &str) -> (Self, PathBuf) {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/full_disk.c");
+        let (library, full) = (dir.join("full_disk.so"), dir.join("full"));
+        let mut compiler = Command::new("cc");
+        let compiled = compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+        assert!(compiled.expect("a C compiler").success());
+        let path = dir.join("tidewire.yaml");
+        std::fs::write(&path, config).expect("the test's directory can be written");
+        let data = dir.join("data");
+        let environment =
+            vec![("LD_PRELOAD", library), ("FULL_DISK_WHILE", full.clone()), ("FULL_DISK_DIR", data.clone())];
+        (Self::spawn(path, data, "127.0.0.1:0", environment), full)
+    }
+
+    fn spawn(config: PathBuf, data: PathBuf, listen: &str, environment: Vec<(&'static str, PathBuf)>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidewire"));
         command.arg("serve").arg("-c").arg(&config).args(["--listen", listen]);
         command.arg("--data-dir").arg(&data);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let (child, address) = launch(command);
-        Self { child, address, config, data }
+        Self { child, address, config, data, environment }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -83,7 +100,8 @@ impl Server {
 
     /// Starts it again on the same port and data, after [`Server::kill`] or [`Server::terminate`].
     pub fn restart(&mut self) {
-        let again = Self::spawn(self.config.clone(), self.data.clone(), &self.address.clone());
+        let (config, data, environment) = (self.config.clone(), self.data.clone(), self.environment.clone());
+        let again = Self::spawn(config, data, &self.address.clone(), environment);
         *self = again;
     }
 }
