@@ -71,6 +71,10 @@ impl Ends {
     }
 }
 
+/// The opcode of a ping, and an empty pong with a mask of zero: RFC 6455, 5.5.
+const PING: u8 = 0x9;
+const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+
 /// Frames up to this many bytes are looked into for the mark.
 const SMALL: u64 = 512;
 
@@ -86,6 +90,8 @@ struct Frames {
     small: Vec<u8>,
     /// The last whole small payload.
     last_small: Option<Vec<u8>>,
+    /// Whether the server has asked for a sign of life.
+    pinged: bool,
 }
 
 impl Frames {
@@ -118,6 +124,7 @@ impl Frames {
                 (Some(n), 2) if n < 126 => n,
                 _ => continue,
             };
+            self.pinged |= self.head[0] & 0x0f == PING;
             self.head.clear();
             self.rest = length;
             self.is_small = length <= SMALL;
@@ -252,6 +259,12 @@ impl Viewer {
                         && let Some(number) = frames.last_small.take().and_then(|payload| behind(&payload, mark))
                     {
                         counts.marks[self.number].store(number, Ordering::Relaxed);
+                    }
+                    if let Ends::Frames(frames) = &mut self.ends
+                        && std::mem::take(&mut frames.pinged)
+                        && self.stream.write_all(&PONG).is_err()
+                    {
+                        return;
                     }
                     if n < buffer.len() {
                         // Most often all there is; a further frame is a further event.

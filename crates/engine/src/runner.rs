@@ -26,8 +26,9 @@ use crate::{
 /// How often a checkpoint is taken while there are ticks.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the engine waits for the checkpoint that has a rebuilt feed.
-const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// How long the engine waits until the checkpoint that has a rebuilt feed is written: no tick
+/// runs meanwhile.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A shard: a cursor for each feed it follows, and its box.
 struct Shard {
@@ -119,11 +120,12 @@ impl Runner {
         let exchanged = self.core.exchange(feeds, &watermarks);
         if exchanged {
             self.show();
-            if self.wait_for_writer() {
+            let until = Instant::now() + WRITE_WITHIN;
+            if self.wait_for_writer(until) {
                 *checkpointed = self.core.tick;
                 self.writer.write(checkpoint::capture(&mut self.core, &self.positions, &mut self.drop_owners));
             }
-            if !self.wait_for_writer() {
+            if !self.wait_for_writer(until) {
                 tracing::warn!("a rebuilt feed is shown before the checkpoint that has it could be written");
             }
         }
@@ -131,10 +133,9 @@ impl Runner {
     }
 
     /// False if it takes too long.
-    fn wait_for_writer(&self) -> bool {
-        let began = Instant::now();
+    fn wait_for_writer(&self, until: Instant) -> bool {
         while !self.writer.is_idle() {
-            if began.elapsed() > WRITE_WITHIN {
+            if Instant::now() > until {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(1));
