@@ -36,7 +36,7 @@ codes! {
     MalformedCursor = "malformed_cursor", 400;
     /// A WebSocket message that is not JSON or lacks a field.
     BadMessage = "bad_message", 400;
-    /// The page of another origin asked for a socket.
+    /// A page of another origin would write or open a socket.
     ForbiddenOrigin = "forbidden_origin", 403;
     /// No such path.
     NotFound = "not_found", 404;

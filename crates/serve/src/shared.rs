@@ -26,11 +26,9 @@ use crate::{
 /// share these: an older snapshot and a delta behind it are as good as a new one.
 const MAX_SNAPSHOTS: usize = 4;
 
-/// How many there may be with those that are read over HTTP, where no delta follows.
-const MAX_READ: usize = 16;
-
-/// How old a snapshot may be that is read in place of another over HTTP.
-const FRESH: Duration = Duration::from_secs(1);
+/// How many in all, with those that answers over HTTP are made of. Slow viewers leave room
+/// for these, which have no delta behind them.
+const MAX_WITH_ANSWERS: usize = 8;
 
 /// One feed, as the server needs it.
 pub struct FeedEntry {
@@ -51,19 +49,46 @@ pub struct Snapshots(Mutex<Vec<(Weak<Snapshot>, Instant)>>);
 pub struct Crowded;
 
 impl Snapshots {
-    /// The snapshot to send instead of this one: this one, unless so many are being read
-    /// already that slow readers could make memory grow (INV-4). A viewer that stands at
-    /// `beyond` is not sent back before it.
+    /// The snapshot to send to a viewer instead of this one: this one, unless so many are
+    /// being read already that slow readers could make memory grow (INV-4). A viewer that
+    /// stands at `beyond` is not sent back before it.
     pub fn share(&self, snapshot: Arc<Snapshot>, beyond: Option<Offset>) -> Arc<Snapshot> {
+        let shared = self.place(&snapshot, |s| beyond.is_none_or(|b| s.offset > b), usize::MAX);
+        shared.unwrap_or(snapshot)
+    }
+
+    /// The same for a poll, which comes again for the delta. `None` if there is no room.
+    pub fn share_with_poll(&self, snapshot: &Arc<Snapshot>, beyond: Option<Offset>) -> Option<Arc<Snapshot>> {
+        self.place(snapshot, |s| beyond.is_none_or(|b| s.offset > b), MAX_WITH_ANSWERS)
+    }
+
+    /// This snapshot and no older one, for who comes once. `None` if there is no room.
+    pub fn admit(&self, snapshot: &Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        self.place(snapshot, |_| false, MAX_WITH_ANSWERS)
+    }
+
+    fn place(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        is_as_good: impl Fn(&Snapshot) -> bool,
+        most: usize,
+    ) -> Option<Arc<Snapshot>> {
         let mut known = self.0.lock();
-        let newest = newest(&mut known, &snapshot).map(|(newest, _)| newest);
-        match newest.filter(|s| beyond.is_none_or(|b| s.offset > b)) {
-            Some(newest) if known.len() >= MAX_SNAPSHOTS || Arc::ptr_eq(&newest, &snapshot) => newest,
-            _ => {
-                known.push((Arc::downgrade(&snapshot), Instant::now()));
-                snapshot
-            }
+        known.retain(|s| s.strong_count() > 0);
+        let alive: Vec<_> = known.iter().filter_map(Weak::upgrade).collect();
+        if alive.iter().any(|s| Arc::ptr_eq(s, snapshot)) {
+            return Some(Arc::clone(snapshot));
         }
+        let (count, newest) = (alive.len(), alive.into_iter().max_by_key(|s| s.offset));
+        if count >= MAX_SNAPSHOTS
+            && let Some(newest) = newest.filter(|s| is_as_good(s))
+        {
+            return Some(newest);
+        }
+        (count < most).then(|| {
+            known.push(Arc::downgrade(snapshot));
+            Arc::clone(snapshot)
+        })
     }
 
     /// The same for one who gets nothing behind the snapshot, as an answer over HTTP: it is of
@@ -225,12 +250,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn slow_readers_pin_a_few_snapshots_and_nobody_is_sent_back() {
+    fn feed() -> Feed {
         let schema = Schema::new(vec![Column::new("k", DataType::BigInt).not_null()]);
         let schema = FeedSchema { name: "f".to_owned(), schema, key_len: 1, kind: FeedKind::Upsert };
-        let options = feed::Options { keep_by: KeepBy::Clock, max_tombstones: 10, ..feed::Options::default() };
-        let mut feed = Feed::new(schema, options);
+        Feed::new(schema, feed::Options { keep_by: KeepBy::Clock, max_tombstones: 10, ..feed::Options::default() })
+    }
+
+    #[test]
+    fn slow_readers_pin_a_few_snapshots_and_nobody_is_sent_back() {
+        let mut feed = feed();
         let shared = Snapshots::default();
         let mut held: Vec<_> = (1..=4).map(|i| shared.share(snapshot_at(&mut feed, i), None)).collect();
         assert_eq!(held.iter().map(|s| s.offset).collect::<Vec<_>>(), [1, 2, 3, 4]);
@@ -243,22 +271,23 @@ mod tests {
         assert_eq!(shared.share(fresh, None).offset, 6);
     }
 
-    /// Nothing comes behind an answer over HTTP: an old one would stay what the client knows.
     #[test]
-    fn slow_readers_make_no_answer_old() {
-        let schema = Schema::new(vec![Column::new("k", DataType::BigInt).not_null()]);
-        let schema = FeedSchema { name: "f".to_owned(), schema, key_len: 1, kind: FeedKind::Upsert };
-        let mut feed = Feed::new(schema, feed::Options { keep_by: KeepBy::Clock, ..feed::Options::default() });
+    fn who_comes_once_gets_the_table_of_now_or_none() {
+        let mut feed = feed();
         let shared = Snapshots::default();
-        let mut held: Vec<_> = (1..=16).map(|i| shared.share_fresh(snapshot_at(&mut feed, i), None).unwrap()).collect();
-        assert_eq!(held.iter().map(|s| s.offset).collect::<Vec<_>>(), (1..=16).collect::<Vec<_>>());
-        let next = snapshot_at(&mut feed, 17);
-        assert_eq!(shared.share_fresh(Arc::clone(&next), None).unwrap().offset, 16, "one of a moment ago");
-        assert!(shared.share_fresh(Arc::clone(&next), Some(16)).is_err(), "a client was sent what it has");
-        shared.0.lock().iter_mut().for_each(|(_, made)| *made = made.checked_sub(2 * FRESH).unwrap());
-        assert!(shared.share_fresh(Arc::clone(&next), None).is_err(), "an old one");
-        assert_eq!(shared.share_fresh(Arc::clone(&held[3]), None).unwrap().offset, 4, "the very one that is read");
+        let mut held: Vec<_> = (1..=4).map(|i| shared.share(snapshot_at(&mut feed, i), None)).collect();
+        let mut next = 5;
+        while let Some(taken) = shared.admit(&snapshot_at(&mut feed, next)) {
+            assert_eq!(taken.offset, next);
+            held.push(taken);
+            next += 1;
+        }
+        assert_eq!(next, 9, "slow viewers leave room, and not without end");
+        let newest = snapshot_at(&mut feed, 10);
+        let poll = |beyond| shared.share_with_poll(&newest, beyond).map(|s| s.offset);
+        assert_eq!((poll(None), poll(Some(7)), poll(Some(8))), (Some(8), Some(8), None), "a poll was sent back");
+        assert!(shared.admit(&newest).is_none());
         held.pop();
-        assert_eq!(shared.share_fresh(next, None).unwrap().offset, 17);
+        assert_eq!(shared.admit(&newest).map(|s| s.offset), Some(10));
     }
 }

@@ -1,7 +1,7 @@
 //! Who may ask. Without authentication the server listens on loopback, where browsers
 //! are the danger: any page they show may send requests here. A page of another origin
-//! cannot read answers (CORS) nor open sockets (`Origin`), and a name that an attacker
-//! points to 127.0.0.1 is not served (`Host`).
+//! cannot read answers (CORS), nor write or open sockets (`Origin`), and a name that an
+//! attacker points to 127.0.0.1 is not served (`Host`).
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -63,6 +63,17 @@ pub async fn check_path(request: Request, next: Next) -> Response {
     Problem::new(Code::BadRequest, "the path is no UTF-8 once its percent signs are read").into_response()
 }
 
+/// Refuses what a page of another origin would write. A browser asks first only for some
+/// posts: one without a body, or with plain text, it just sends.
+pub async fn check_writer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        && let Err(problem) = check_origin(request.headers(), &app.shared.cors)
+    {
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
 /// Refuses a page of another origin. Programs that are no browsers send no `Origin`.
 pub fn check_origin(headers: &HeaderMap, cors: &[String]) -> Result<(), Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
@@ -73,7 +84,8 @@ pub fn check_origin(headers: &HeaderMap, cors: &[String]) -> Result<(), Problem>
         return Ok(());
     }
     let shown: String = origin.chars().take(100).collect();
-    Err(Problem::new(Code::ForbiddenOrigin, format!("pages of `{shown}` may not do this; list it in `cors:`")))
+    let detail = format!("pages of `{shown}` may neither write here nor open sockets; list it in `cors:`");
+    Err(Problem::new(Code::ForbiddenOrigin, detail))
 }
 
 /// The host and port of an origin.

@@ -85,6 +85,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .with_state(Arc::clone(app))
         .layer(guard::cors(&app.shared.cors))
         .layer(middleware::from_fn(guard::check_path))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_writer))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_host))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_rate))
         .layer(middleware::from_fn_with_state(Arc::clone(app), finish))

@@ -19,6 +19,7 @@ use feed::Changes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use model::{Code, Cursor, Offset};
+use tokio::time::sleep;
 
 use crate::{
     encode::{
@@ -38,6 +39,11 @@ const INLINE_ROWS: usize = 2048;
 
 /// A long poll waits at most so long; most proxies give up after a minute.
 const MAX_WAIT: Duration = Duration::from_mins(1);
+
+/// How often a snapshot is asked for while there is no room for it, and how long after one
+/// another: most readers are done in less.
+const ATTEMPTS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The cursor behind an answer. Forms that are only rows have no other place for it.
 const CURSOR: HeaderName = HeaderName::from_static("tidewire-cursor");
@@ -126,16 +132,20 @@ pub async fn read(
     let entry = &app.shared.feeds[feed];
     if let Some(cursor) = parameters.since {
         let wait = parameters.wait.unwrap_or_default();
-        let offset = entry.encoder.offset_of(cursor);
-        let changes = match offset {
+        let since = entry.encoder.offset_of(cursor);
+        let changes = match since {
             Some(since) => app.polls.changes_since(feed, since, wait).await?,
             None => app.shared.backend.changes_since(feed, None).await?,
+        };
+        let changes = match changes {
+            Changes::Snapshot(s) => Changes::Snapshot(entry.snapshots.share_with_poll(&s, since).ok_or_else(no_room)?),
+            delta @ Changes::Delta(_) => delta,
         };
         let reset = matches!(changes, Changes::Snapshot(_));
         if reset {
             entry.metrics.resets.increment(1);
         }
-        return respond(&app, feed, shared(entry, changes, offset)?, form, reset, coding).await;
+        return respond(&app, feed, changes, form, reset, coding).await;
     }
     let held = held_by_client(&headers, entry, form);
     if let Some(since) = held
@@ -146,21 +156,28 @@ pub async fn read(
         describe(response.headers_mut(), entry.encoder.cursor(since), form);
         return Ok(response);
     }
-    let changes = shared(entry, app.shared.backend.changes_since(feed, None).await?, held)?;
+    let changes = table_of_now(&app, feed).await?;
     respond(&app, feed, changes, form, false, coding).await
 }
 
-/// Where many old snapshots are being read, this one is not added to them (INV-4).
-fn shared(entry: &FeedEntry, changes: Changes, beyond: Option<Offset>) -> Result<Changes, Problem> {
-    Ok(match changes {
-        Changes::Snapshot(snapshot) => {
-            Changes::Snapshot(entry.snapshots.share_fresh(snapshot, beyond).map_err(|Crowded| {
-                let detail = "slow clients read as many old snapshots of this feed as the server holds";
-                Problem::new(Code::Unavailable, detail).retry_after(1000)
-            })?)
+/// The snapshot. While many older ones are being read this one is not added to them (INV-4):
+/// it waits a little for one of them to end.
+async fn table_of_now(app: &App, feed: usize) -> Result<Changes, Problem> {
+    for _ in 0..ATTEMPTS {
+        let changes = app.shared.backend.changes_since(feed, None).await?;
+        let Changes::Snapshot(snapshot) = &changes else { return Ok(changes) };
+        if app.shared.feeds[feed].snapshots.admit(snapshot).is_some() {
+            return Ok(changes);
         }
-        delta @ Changes::Delta(_) => delta,
-    })
+        drop(changes);
+        sleep(PAUSE).await;
+    }
+    Err(no_room())
+}
+
+fn no_room() -> Problem {
+    let detail = "slow readers hold all the memory that older snapshots of this feed may take";
+    Problem::new(Code::Unavailable, detail).retry_after(1000)
 }
 
 async fn respond(

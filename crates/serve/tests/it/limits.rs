@@ -84,6 +84,38 @@ async fn a_page_of_another_origin_opens_no_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_origin_writes_nothing() {
+    let server = start(&["written"]).await;
+    // None of these makes a browser ask first.
+    let event = "Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"k\":1}";
+    let rebuild = "/v1/feeds/written/rebuild";
+    let posts = [
+        (rebuild, "Content-Length: 0\r\n\r\n"),
+        (rebuild, "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx"),
+        ("/v1/streams/events/dead-letters/replay", "Content-Length: 0\r\n\r\n"),
+        ("/v1/streams/events", event),
+    ];
+    for (path, rest) in posts {
+        for (origin, may) in [
+            ("", true),
+            ("Origin: http://localhost:1\r\n", true),
+            ("Origin: https://ops.example\r\n", true),
+            ("Origin: https://evil.example\r\n", false),
+            ("Origin: null\r\n", false),
+        ] {
+            let head = format!("POST {path} HTTP/1.1\r\nHost: localhost:1\r\nConnection: close\r\n");
+            let answer = ask(&server, &format!("{head}{origin}{rest}")).await;
+            let refused = answer.starts_with("HTTP/1.1 403") && answer.contains("\"forbidden_origin\"");
+            assert_eq!(refused, !may, "{path} {origin}: {answer}");
+        }
+    }
+    assert_eq!(server.memory.appends.lock().len(), 3);
+    let get = "GET /v1/feeds HTTP/1.1\r\nHost: localhost:1\r\nConnection: close\r\n";
+    let answer = ask(&server, &format!("{get}Origin: https://evil.example\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("access-control-allow-origin"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_handshake_is_a_bad_request() {
     let server = start(&["handshake"]).await;
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";

@@ -7,7 +7,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     memory::Row,
-    support::{Server, Table, frame, metric, offset, read_frame, start_with, until},
+    support::{Server, Table, connect, frame, metric, offset, read_frame, read_head, start_with, until},
 };
 
 /// A client with small buffers, so that it is slow as soon as it does not read.
@@ -152,4 +152,35 @@ async fn viewers_share_old_snapshots_when_slow_ones_hold_many() {
         }
         assert_eq!(table.rows, server.memory.table(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_over_http_is_never_an_older_one() {
+    let server = start_with(&["stale"], |o| o.limits.send_buffer = 16 << 10).await;
+    let rows: Vec<Row> = (0..200_000).map(|k| (k, k as f64, "a note of some length")).collect();
+    server.memory.tick(&[(0, &rows, &[])]);
+    let get = async || {
+        let response = reqwest::get(server.url("/v1/feeds/stale")).await.unwrap();
+        let cursor = response.headers().get("tidewire-cursor").map(|c| json!(c.to_str().unwrap()));
+        (response.status().as_u16(), cursor.map(|c| offset(&c)), response.headers().get("retry-after").cloned())
+    };
+    let mut unread = Vec::new();
+    for k in 0..8 {
+        let mut socket = connect(server.address, Some(8 << 10)).await;
+        socket.write_all(b"GET /v1/feeds/stale HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        assert!(read_head(&mut socket).await.starts_with("HTTP/1.1 200"));
+        unread.push(socket);
+        server.memory.put(0, k, -1.0, "changed");
+        if k < 7 {
+            assert_eq!(get().await.1, Some(server.memory.offset()), "{k}");
+        }
+    }
+    let (status, _, retry) = get().await;
+    assert_eq!((status, retry.unwrap().to_str().unwrap()), (503, "1"));
+    unread.pop();
+    let mut answer = get().await;
+    while answer.0 == 503 {
+        answer = get().await;
+    }
+    assert_eq!((answer.0, answer.1), (200, Some(server.memory.offset())));
 }

@@ -163,7 +163,8 @@ fn read_feed() -> Operation {
         )
         .answers(200, answer)
         .answers(304, Answer::new("What is held is the newest.").tagged())
-        .refuses(&[Code::MalformedCursor, Code::UnknownFeed, Code::NotAcceptable, Code::Internal, Code::Shutdown])
+        .refuses(&[Code::MalformedCursor, Code::UnknownFeed, Code::NotAcceptable])
+        .refuses(&[Code::Internal, Code::Unavailable, Code::Shutdown])
 }
 
 fn rebuild_feed() -> Operation {
