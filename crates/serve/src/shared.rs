@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
-    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -40,13 +39,9 @@ pub struct FeedEntry {
     pub snapshots: Snapshots,
 }
 
-/// The snapshots of one feed that somebody still reads, with when each was made.
+/// The snapshots of one feed that somebody still reads.
 #[derive(Default)]
-pub struct Snapshots(Mutex<Vec<(Weak<Snapshot>, Instant)>>);
-
-/// More snapshots of a feed are being read than the server holds.
-#[derive(Debug)]
-pub struct Crowded;
+pub struct Snapshots(Mutex<Vec<Weak<Snapshot>>>);
 
 impl Snapshots {
     /// The snapshot to send to a viewer instead of this one: this one, unless so many are
@@ -90,30 +85,6 @@ impl Snapshots {
             Arc::clone(snapshot)
         })
     }
-
-    /// The same for one who gets nothing behind the snapshot, as an answer over HTTP: it is of
-    /// now, or of a moment ago.
-    pub fn share_fresh(&self, snapshot: Arc<Snapshot>, beyond: Option<Offset>) -> Result<Arc<Snapshot>, Crowded> {
-        let mut known = self.0.lock();
-        match newest(&mut known, &snapshot) {
-            Some((newest, _)) if Arc::ptr_eq(&newest, &snapshot) => Ok(newest),
-            Some((newest, made)) if known.len() >= MAX_READ => {
-                let fresh = made.elapsed() <= FRESH && beyond.is_none_or(|b| newest.offset > b);
-                if fresh { Ok(newest) } else { Err(Crowded) }
-            }
-            _ => {
-                known.push((Arc::downgrade(&snapshot), Instant::now()));
-                Ok(snapshot)
-            }
-        }
-    }
-}
-
-/// This snapshot if somebody reads it, else the newest that somebody reads.
-fn newest(known: &mut Vec<(Weak<Snapshot>, Instant)>, this: &Arc<Snapshot>) -> Option<(Arc<Snapshot>, Instant)> {
-    known.retain(|(snapshot, _)| snapshot.strong_count() > 0);
-    let alive = known.iter().filter_map(|(snapshot, made)| Some((snapshot.upgrade()?, *made)));
-    alive.max_by_key(|(snapshot, _)| (Arc::ptr_eq(snapshot, this), snapshot.offset))
 }
 
 /// One dashboard, as the server needs it.
