@@ -202,6 +202,12 @@ impl<'e> Reader<'e> {
             let quoted = |name: &&str| note.contains(&format!("`{name}`")) || note.contains(&format!("`{name}:"));
             return names.iter().copied().filter(quoted).collect();
         }
+        // No key has a space: this is what stands behind a comma of the value before.
+        if key.text.contains(' ') {
+            let hint = "in braces a comma ends a value: quote the whole value, or write it below `|`".to_owned();
+            self.problem(key.spot, message, hint);
+            return Vec::new();
+        }
         self.problem(key.spot, message, advice(&key.text, "keys here", names));
         crate::nearest::nearest(&key.text, names.iter().copied()).into_iter().collect()
     }

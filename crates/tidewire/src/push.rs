@@ -149,6 +149,12 @@ fn format(options: &PushOptions) -> Result<PushFormat, Failure> {
         Some("csv") => Ok(PushFormat::Csv),
         Some("json") => Ok(PushFormat::Json),
         Some("ndjson" | "jsonl" | "log") | None => Ok(PushFormat::Ndjson),
+        Some("gz" | "zst") => Err(Failure::new(format!(
+            "{0}: it is packed; unpack it on the way: `{1} {0} | tidewire push {2} -`",
+            options.file.display(),
+            if ending.as_deref() == Some("gz") { "gunzip -c" } else { "zstd -dc" },
+            options.stream
+        ))),
         Some(other) => Err(Failure::new(format!(
             "{}: `.{other}` says nothing of its format; say --format ndjson, csv or json",
             options.file.display()

@@ -68,6 +68,19 @@ t.yaml:1:30: unknown key `5` in `limits`
 }
 
 #[test]
+fn sql_with_a_comma_in_braces() {
+    check(
+        r"feeds:
+  f: { sql: SELECT metric, value FROM events }
+",
+        r"
+t.yaml:2:28: unknown key `value FROM events` in feed `f`
+  in braces a comma ends a value: quote the whole value, or write it below `|`
+",
+    );
+}
+
+#[test]
 fn a_misspelt_key_is_one_problem() {
     check(
         r"streams:

@@ -105,7 +105,7 @@ fn replay_dead_letters() -> Operation {
         .query("after", shapes::letter_id(), "Those after this one: the `next` of the answer before.")
         .query("reason", reasons(), "Those that were refused for this reason.")
         .answers_json::<dead_letters::Replayed>(200, "What became of them.")
-        .refuses(&[Code::UnknownStream])
+        .refuses(&[Code::UnknownStream, Code::NotWritable])
         .refuses(&WRITING)
 }
 
