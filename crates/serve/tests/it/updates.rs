@@ -15,7 +15,7 @@ use crate::{
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-fn panel(feed: &str, kind: PanelKind, x: Option<&str>, y: &[&str], series: Option<&str>) -> Panel {
+pub fn panel(feed: &str, kind: PanelKind, x: Option<&str>, y: &[&str], series: Option<&str>) -> Panel {
     Panel {
         title: "A panel".to_owned(),
         feed: feed.to_owned(),
@@ -39,20 +39,23 @@ async fn open(server: &Server, path: &str) -> Socket {
     connect_async(format!("ws://{}{path}", server.address)).await.unwrap().0
 }
 
+/// An update in MessagePack, gzipped or not.
+pub fn unpacked(packed: &[u8]) -> Value {
+    if !packed.starts_with(&[0x1F, 0x8B]) {
+        assert!(packed.len() <= 1024, "a large update was not packed");
+        return rmp_serde::from_slice(packed).unwrap();
+    }
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+    rmp_serde::from_slice(&bytes).unwrap()
+}
+
 /// The next update, unpacked where it is packed.
 async fn next(socket: &mut Socket) -> Value {
     loop {
         match timeout(LONG, socket.next()).await.expect("no update") {
             Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
-            Some(Ok(Message::Binary(packed))) => {
-                if !packed.starts_with(&[0x1F, 0x8B]) {
-                    assert!(packed.len() <= 1024, "a large update was not packed");
-                    return rmp_serde::from_slice(&packed).unwrap();
-                }
-                let mut bytes = Vec::new();
-                flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
-                return rmp_serde::from_slice(&bytes).unwrap();
-            }
+            Some(Ok(Message::Binary(packed))) => return unpacked(&packed),
             Some(Ok(Message::Ping(_))) => {}
             other => panic!("{other:?} instead of an update"),
         }

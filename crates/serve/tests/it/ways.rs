@@ -14,7 +14,11 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use crate::support::{LONG, Table, connect, offset, read_head};
+use crate::{
+    memory::Memory,
+    support::{LONG, Table, connect, offset, read_head},
+    updates,
+};
 
 /// How a feed is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,21 +27,54 @@ pub enum Way {
     SocketMessagePack,
     EventStream,
     LongPoll,
+    LongPollMessagePack,
     Poll,
+    PollMessagePack,
+    /// Plain updates of a dashboard, whose panel shows the feed.
+    Updates,
+    UpdatesMessagePack,
 }
 
 impl Way {
-    pub const ALL: [Self; 5] =
-        [Self::SocketJson, Self::SocketMessagePack, Self::EventStream, Self::LongPoll, Self::Poll];
+    pub const ALL: [Self; 9] = [
+        Self::SocketJson,
+        Self::SocketMessagePack,
+        Self::EventStream,
+        Self::LongPoll,
+        Self::LongPollMessagePack,
+        Self::Poll,
+        Self::PollMessagePack,
+        Self::Updates,
+        Self::UpdatesMessagePack,
+    ];
 
     /// Whether the server pushes, over a connection that stays.
     pub fn is_pushed(self) -> bool {
-        !matches!(self, Self::LongPoll | Self::Poll)
+        !self.is_long_poll() && !self.is_poll()
     }
 
-    /// Whether it hears of changes; else it reads the whole again.
+    pub fn is_long_poll(self) -> bool {
+        matches!(self, Self::LongPoll | Self::LongPollMessagePack)
+    }
+
+    /// Whether it reads the whole again.
+    pub fn is_poll(self) -> bool {
+        matches!(self, Self::Poll | Self::PollMessagePack)
+    }
+
+    /// Whether it is told of rows alone: of no deletes, and of no cursor.
+    pub fn is_plain(self) -> bool {
+        matches!(self, Self::Updates | Self::UpdatesMessagePack)
+    }
+
+    /// Whether it hears of changes and goes on from a cursor.
     pub fn has_deltas(self) -> bool {
-        self != Self::Poll
+        !self.is_poll() && !self.is_plain()
+    }
+
+    fn is_packed(self) -> bool {
+        use Way::{LongPollMessagePack, PollMessagePack, SocketMessagePack, UpdatesMessagePack};
+        matches!(self, SocketMessagePack | LongPollMessagePack | PollMessagePack | UpdatesMessagePack)
     }
 }
 
@@ -55,6 +92,8 @@ pub struct Follower {
     pub frames: usize,
     /// Of `closing` or `Retry-After`, in milliseconds.
     pub come_again: Option<u64>,
+    /// Of the server's close frame.
+    pub close_code: Option<u16>,
     /// How long a long poll waits.
     pub wait: Duration,
     address: SocketAddr,
@@ -83,6 +122,7 @@ impl Follower {
             table: Table::default(),
             frames: 0,
             come_again: None,
+            close_code: None,
             wait: Duration::from_secs(25),
             address,
             feed: feed.to_owned(),
@@ -134,7 +174,16 @@ impl Follower {
                 assert!(!head.contains("content-length") && !head.contains("content-encoding"), "{head}");
                 self.link = Link::Events(BufReader::new(stream));
             }
-            Way::LongPoll | Way::Poll => {}
+            Way::Updates | Way::UpdatesMessagePack => {
+                // The state comes anew.
+                self.table.rows.clear();
+                let stream = connect(self.address, self.receive_buffer).await;
+                let format = if self.way.is_packed() { "msgpack" } else { "json" };
+                let path = format!("ws://{}/dashboard/{}?format={format}", self.address, self.feed);
+                let (socket, _) = client_async(path, stream).await.unwrap();
+                self.link = Link::Socket(Box::new(socket));
+            }
+            Way::LongPoll | Way::LongPollMessagePack | Way::Poll | Way::PollMessagePack => {}
         }
     }
 
@@ -165,6 +214,24 @@ impl Follower {
         }
     }
 
+    /// Reads until its table is the feed's as it is now; who is told of no deletes may hold more.
+    pub async fn hold(&mut self, memory: &Memory, feed: usize) {
+        let table = memory.table(feed);
+        if !self.way.is_plain() {
+            self.reach(memory.offset()).await;
+            assert_eq!(self.table.rows, table, "{:?}", self.way);
+            return;
+        }
+        let mut missing = table;
+        missing.retain(|k, row| self.table.rows.get(k) != Some(row));
+        while !missing.is_empty() {
+            let k = key_of(&self.frame().await);
+            if missing.get(&k) == self.table.rows.get(&k) {
+                missing.remove(&k);
+            }
+        }
+    }
+
     /// The next frame of the feed, applied; it must be one.
     pub async fn frame(&mut self) -> Value {
         match self.step().await {
@@ -183,6 +250,12 @@ impl Follower {
     }
 
     fn take(&mut self, frame: Value) -> Option<Step> {
+        if self.way.is_plain() {
+            let row = (frame["value"].as_f64().unwrap(), frame["metadata"]["note"].as_str().unwrap().to_owned());
+            self.table.rows.insert(key_of(&frame), row);
+            self.frames += 1;
+            return Some(Step::Frame(frame));
+        }
         match frame["type"].as_str().unwrap() {
             "subscribed" => {
                 assert_eq!((&frame["view"], &frame["key"]), (&json!(self.feed), &json!(["k"])));
@@ -205,12 +278,16 @@ impl Follower {
         loop {
             let Link::Socket(socket) = &mut self.link else { return Step::End };
             let frame = match socket.next().await {
-                Some(Ok(Message::Text(text))) if self.way == Way::SocketJson => serde_json::from_str(&text).unwrap(),
-                Some(Ok(Message::Binary(packed))) if self.way == Way::SocketMessagePack => {
-                    rmp_serde::from_slice(&packed).unwrap()
-                }
+                Some(Ok(Message::Text(text))) if !self.way.is_packed() => serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Binary(packed))) if self.way == Way::UpdatesMessagePack => updates::unpacked(&packed),
+                Some(Ok(Message::Binary(packed))) if self.way.is_packed() => rmp_serde::from_slice(&packed).unwrap(),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                Some(Ok(Message::Close(_)) | Err(_)) | None => {
+                Some(Ok(Message::Close(close))) => {
+                    self.close_code = close.map(|close| close.code.into());
+                    self.link = Link::None;
+                    return Step::End;
+                }
+                Some(Err(_)) | None => {
                     self.link = Link::None;
                     return Step::End;
                 }
@@ -253,24 +330,31 @@ impl Follower {
     async fn poll(&mut self) -> Step {
         let mut url = format!("http://{}/v1/feeds/{}", self.address, self.feed);
         let mut request = None;
-        if self.way == Way::LongPoll && !self.table.cursor.is_empty() {
+        if self.way.is_long_poll() && !self.table.cursor.is_empty() {
             url = format!("{url}?since={}&wait={}ms", self.table.cursor, self.wait.as_millis());
         } else if let Some(tag) = &self.tag {
             request = Some(self.http.get(&url).header("if-none-match", tag));
         }
         let request = request.unwrap_or_else(|| self.http.get(&url));
-        let Ok(response) = request.send().await else { return Step::End };
+        let form = if self.way.is_packed() { "application/msgpack" } else { "application/json" };
+        let Ok(response) = request.header("accept", form).send().await else { return Step::End };
         match response.status().as_u16() {
             304 => {
                 tokio::time::sleep(Duration::from_millis(3)).await;
                 Step::Same
             }
             200 => {
-                if self.way == Way::Poll {
+                if self.way.is_poll() {
                     self.tag = Some(response.headers()["etag"].to_str().unwrap().to_owned());
                 }
                 let cursor = response.headers()["tidewire-cursor"].to_str().unwrap().to_owned();
-                let frame: Value = response.json().await.unwrap();
+                assert_eq!(response.headers()["content-type"], form);
+                let body = response.bytes().await.unwrap();
+                let frame: Value = if self.way.is_packed() {
+                    rmp_serde::from_slice(&body).unwrap()
+                } else {
+                    serde_json::from_slice(&body).unwrap()
+                };
                 assert_eq!((&frame["key"], &frame["cursor"]), (&json!(["k"]), &json!(cursor)));
                 self.take(frame).unwrap()
             }
@@ -282,4 +366,9 @@ impl Follower {
             status => panic!("{status}: {}", response.text().await.unwrap()),
         }
     }
+}
+
+/// The row that a plain update is of: the panel shows the key.
+fn key_of(update: &Value) -> i64 {
+    update["metric"].as_str().unwrap().parse().unwrap()
 }
