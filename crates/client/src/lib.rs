@@ -5,6 +5,7 @@
 //!
 //! - [`client`]: [`Client`] and [`Subscription`], what a program holds
 //! - `link`: the task behind a client; owns the socket, reconnects, resumes
+//! - `wire`: its socket, read and written at once
 //! - `connect`: how the task comes by a socket
 //! - [`table`]: the rows of a feed by key, from frames (pure)
 //! - [`frame`]: the messages of the protocol, parsed (pure)
@@ -37,6 +38,7 @@ pub mod frame;
 pub mod http;
 mod link;
 pub mod table;
+mod wire;
 
 pub use backoff::Backoff;
 pub use client::{Client, Event, Options, Published, Subscription};

@@ -14,20 +14,18 @@
 //! from the cursor of the last frame that did fit (INV-3, INV-4).
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
-    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering, fence},
     },
-    task::{Poll, ready},
     time::Duration,
 };
 
-use futures_util::{SinkExt, StreamExt};
 use serde_json::{json, value::RawValue};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     sync::{Notify, mpsc, oneshot},
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -41,6 +39,7 @@ use crate::{
     connect::Connect,
     frame::{Delta, Frame, Refusal, Snapshot},
     table::{Pieces, Step, step},
+    wire::{Moved, Wire},
 };
 
 /// What a client asks of the task.
@@ -118,8 +117,6 @@ pub(crate) struct Link<C> {
     followers: BTreeMap<u64, Follower>,
     publishes: HashMap<u64, oneshot::Sender<Result<Published, Error>>>,
     next_reference: u64,
-    /// What has come while something was written.
-    came: VecDeque<Message>,
     /// Attempts to connect since a server last brought something. An opened socket alone
     /// is no success: a server that accepts and closes must not be hammered.
     attempt: u32,
@@ -142,7 +139,6 @@ impl<C: Connect> Link<C> {
             followers: BTreeMap::new(),
             publishes: HashMap::new(),
             next_reference: 1,
-            came: VecDeque::new(),
             attempt: 0,
         }
     }
@@ -150,16 +146,18 @@ impl<C: Connect> Link<C> {
     /// Runs until the last client and subscription are gone.
     pub async fn run(mut self, mut socket: WebSocketStream<C::Stream>) {
         loop {
-            let Err(end) = self.session(&mut socket).await;
+            let mut wire = Wire::new(socket);
+            let Err(end) = self.session(&mut wire).await;
             for (_, answer) in self.publishes.drain() {
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(Err(Error::Unacknowledged));
             }
             let End::Lost { mut reason, mut after } = end else {
                 // A courtesy: the server learns that nobody is missing.
-                let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+                let _ = timeout(Duration::from_secs(1), wire.close()).await;
                 return;
             };
+            drop(wire);
             socket = loop {
                 let unit = rand::random::<f64>();
                 let retry_in = after.take().unwrap_or_else(|| self.options.backoff.delay(self.attempt, unit));
@@ -228,97 +226,65 @@ impl<C: Connect> Link<C> {
         reference
     }
 
-    /// Serves one connection until it ends.
-    async fn session(&mut self, socket: &mut Socket<C>) -> Result<Infallible, End> {
-        self.came.clear();
-        self.sweep(None).await?;
+    /// Serves one connection until it ends. Nothing waits for a write but the next command,
+    /// so what the server says is heard meanwhile.
+    async fn session(&mut self, wire: &mut Wire<C::Stream>) -> Result<Infallible, End> {
+        self.sweep(None);
         let references: Vec<u64> = self.followers.keys().copied().collect();
         for reference in references {
-            self.subscribe(socket, reference).await?;
+            self.subscribe(wire, reference);
         }
         let mut heard = Instant::now();
         let mut pinged = false;
         loop {
-            while let Some(message) = self.came.pop_front() {
-                heard = Instant::now();
-                self.on_message(socket, message).await?;
-            }
             let due = heard + if pinged { self.options.silence } else { self.options.ping_after };
+            let stuck = wire.stuck_since().map(|since| since + self.options.silence);
             tokio::select! {
                 // The socket before the clock: what has come is no silence.
                 biased;
-                command = self.commands.recv(), if self.publishes.len() < UNACKNOWLEDGED => {
-                    self.on_command(socket, command.ok_or(End::Finished)?).await?;
+                command = self.commands.recv(), if stuck.is_none() && self.publishes.len() < UNACKNOWLEDGED => {
+                    self.on_command(wire, command.ok_or(End::Finished)?);
                 }
-                message = socket.next() => {
+                moved = wire.step() => {
+                    let Moved::Heard(message) = moved else { continue };
                     heard = Instant::now();
                     pinged = false;
                     match message {
                         None => return Err(lost("the server closed the connection")),
                         Some(Err(error)) => return Err(lost(error.to_string())),
-                        Some(Ok(message)) => self.on_message(socket, message).await?,
+                        Some(Ok(message)) => self.on_message(wire, message)?,
                     }
                 }
-                () = self.drained.notified() => self.on_drained(socket).await?,
-                () = sleep_until(due) => {
+                () = self.drained.notified() => self.on_drained(wire),
+                () = sleep_until(stuck.map_or(due, |stuck| stuck.min(due))) => {
+                    let silence = self.options.silence;
+                    if wire.stuck_since().is_some_and(|since| since.elapsed() >= silence) {
+                        return Err(lost(format!("the server took nothing for {} s", silence.as_secs())));
+                    }
+                    if Instant::now() < due {
+                        continue;
+                    }
                     if pinged {
-                        return Err(lost(format!("nothing heard for {} s", self.options.silence.as_secs())));
+                        return Err(lost(format!("nothing heard for {} s", silence.as_secs())));
                     }
                     pinged = true;
-                    self.write(socket, Message::Ping(Bytes::new())).await?;
+                    wire.write(Message::Ping(Bytes::new()));
                 }
             }
         }
     }
 
-    /// Writes a message. The server takes nothing from a client that does not read, so what
-    /// comes meanwhile is read, and waits for its turn.
-    async fn write(&mut self, socket: &mut Socket<C>, message: Message) -> Result<(), End> {
-        let mut message = Some(message);
-        let came = &mut self.came;
-        let writing = poll_fn(|context| {
-            loop {
-                let step = match message.take() {
-                    None => socket.poll_flush_unpin(context).map_ok(|()| true),
-                    Some(next) => match socket.poll_ready_unpin(context) {
-                        Poll::Pending => {
-                            message = Some(next);
-                            Poll::Pending
-                        }
-                        Poll::Ready(ready) => {
-                            Poll::Ready(ready.and_then(|()| socket.start_send_unpin(next)).map(|()| false))
-                        }
-                    },
-                };
-                match step {
-                    Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Ok(false)) => continue,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error.to_string()))),
-                    Poll::Pending => {}
-                }
-                match ready!(socket.poll_next_unpin(context)) {
-                    Some(Ok(message)) => came.push_back(message),
-                    Some(Err(error)) => return Poll::Ready(Err(lost(error.to_string()))),
-                    None => return Poll::Ready(Err(lost("the server closed the connection"))),
-                }
-            }
-        });
-        timeout(self.options.silence, writing)
-            .await
-            .unwrap_or_else(|_| Err(lost(format!("the server took nothing for {} s", self.options.silence.as_secs()))))
-    }
-
-    async fn on_command(&mut self, socket: &mut Socket<C>, command: Command) -> Result<(), End> {
+    fn on_command(&mut self, wire: &mut Wire<C::Stream>, command: Command) {
         match command {
             Command::Subscribe { feed, since, to, lagging, answer } => {
-                self.sweep(Some(socket)).await?;
+                self.sweep(Some(wire));
                 match self.admit(feed, since, to, lagging) {
                     Err(error) => {
                         let _ = answer.send(Err(error));
                     }
                     Ok(reference) => {
                         let _ = answer.send(Ok(()));
-                        self.subscribe(socket, reference).await?;
+                        self.subscribe(wire, reference);
                     }
                 }
             }
@@ -330,13 +296,12 @@ impl<C: Connect> Link<C> {
                     events.get()
                 );
                 self.publishes.insert(reference, answer);
-                self.write(socket, Message::text(text)).await?;
+                wire.write(Message::text(text));
             }
         }
-        Ok(())
     }
 
-    async fn on_message(&mut self, socket: &mut Socket<C>, message: Message) -> Result<(), End> {
+    fn on_message(&mut self, wire: &mut Wire<C::Stream>, message: Message) -> Result<(), End> {
         let text = match message {
             Message::Text(text) => text,
             Message::Close(Some(frame)) => {
@@ -356,10 +321,11 @@ impl<C: Connect> Link<C> {
                 }
                 follower.state = State::Live(answer.view.clone());
                 let cursor = follower.cursor.clone();
-                self.hand(socket, reference, Frame::Subscribed(answer), cursor).await
+                self.hand(wire, reference, Frame::Subscribed(answer), cursor);
+                Ok(())
             }
-            Frame::Snapshot(piece) => self.on_piece(socket, piece).await,
-            Frame::Delta(delta) => self.on_delta(socket, delta).await,
+            Frame::Snapshot(piece) => self.on_piece(wire, piece),
+            Frame::Delta(delta) => self.on_delta(wire, delta),
             Frame::Published { reference, accepted, rejected, rejected_total } => {
                 self.attempt = 0;
                 if let Some(answer) = self.publishes.remove(&reference) {
@@ -382,7 +348,7 @@ impl<C: Connect> Link<C> {
         self.followers.iter().find(|(_, f)| is_its(f)).map(|(r, _)| *r)
     }
 
-    async fn on_piece(&mut self, socket: &mut Socket<C>, piece: Snapshot) -> Result<(), End> {
+    fn on_piece(&mut self, wire: &mut Wire<C::Stream>, piece: Snapshot) -> Result<(), End> {
         // Frames of a feed that was just unsubscribed may still come.
         let Some(reference) = self.of_view(&piece.view) else { return Ok(()) };
         let Some(follower) = self.followers.get_mut(&reference) else { return Ok(()) };
@@ -390,41 +356,38 @@ impl<C: Connect> Link<C> {
         if follower.pieces.rows() > self.options.max_rows {
             follower.pieces.clear();
             let error = Error::TooManyRows { feed: follower.feed.clone(), max: self.options.max_rows };
-            return self.fail(socket, reference, error).await;
+            self.fail(wire, reference, error);
+            return Ok(());
         }
         let Some(snapshot) = whole else { return Ok(()) };
         let cursor = snapshot.cursor.clone();
-        self.hand(socket, reference, Frame::Snapshot(snapshot), cursor).await
+        self.hand(wire, reference, Frame::Snapshot(snapshot), cursor);
+        Ok(())
     }
 
-    async fn on_delta(&mut self, socket: &mut Socket<C>, delta: Delta) -> Result<(), End> {
+    fn on_delta(&mut self, wire: &mut Wire<C::Stream>, delta: Delta) -> Result<(), End> {
         let Some(reference) = self.of_view(&delta.view) else { return Ok(()) };
         let Some(follower) = self.followers.get_mut(&reference) else { return Ok(()) };
         match step(follower.cursor.as_deref(), &delta.from, &delta.cursor).map_err(|e| lost(e.to_string()))? {
-            Step::Known => Ok(()),
+            Step::Known => {}
             Step::Forward => {
                 let cursor = Some(delta.cursor.clone());
-                self.hand(socket, reference, Frame::Delta(delta), cursor).await
+                self.hand(wire, reference, Frame::Delta(delta), cursor);
             }
-            Step::Gap if follower.gap => Err(lost(TWO_GAPS)),
+            Step::Gap if follower.gap => return Err(lost(TWO_GAPS)),
             Step::Gap => {
                 follower.gap = true;
                 tracing::warn!(feed = %follower.feed, from = %delta.from, "a gap: resuming from the last cursor");
-                self.unsubscribe(socket, reference).await?;
-                self.subscribe(socket, reference).await
+                unsubscribe(wire, reference);
+                self.subscribe(wire, reference);
             }
         }
+        Ok(())
     }
 
     /// Puts a frame into its subscriber's queue; `cursor` is where the subscriber then stands.
-    async fn hand(
-        &mut self,
-        socket: &mut Socket<C>,
-        reference: u64,
-        frame: Frame,
-        cursor: Option<String>,
-    ) -> Result<(), End> {
-        let Some(follower) = self.followers.get_mut(&reference) else { return Ok(()) };
+    fn hand(&mut self, wire: &mut Wire<C::Stream>, reference: u64, frame: Frame, cursor: Option<String>) {
+        let Some(follower) = self.followers.get_mut(&reference) else { return };
         let brings = !matches!(frame, Frame::Subscribed(_));
         match follower.to.try_send(Item::Frame(frame)) {
             Ok(()) => {
@@ -433,51 +396,48 @@ impl<C: Connect> Link<C> {
                     follower.gap = false;
                     self.attempt = 0;
                 }
-                Ok(())
             }
             Err(mpsc::error::TrySendError::Full(_)) => {
                 follower.state = State::Lagging;
                 follower.pieces.clear();
                 follower.lagging.store(true, Ordering::SeqCst);
-                self.unsubscribe(socket, reference).await?;
+                unsubscribe(wire, reference);
                 // Its last items may have been taken just before `lagging` was set.
                 fence(Ordering::SeqCst);
-                self.on_drained(socket).await
+                self.on_drained(wire);
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => self.sweep(Some(socket)).await,
+            Err(mpsc::error::TrySendError::Closed(_)) => self.sweep(Some(wire)),
         }
     }
 
     /// Someone's queue is empty, or someone is gone.
-    async fn on_drained(&mut self, socket: &mut Socket<C>) -> Result<(), End> {
-        self.sweep(Some(socket)).await?;
+    fn on_drained(&mut self, wire: &mut Wire<C::Stream>) {
+        self.sweep(Some(wire));
         let ready = |f: &Follower| f.state == State::Lagging && f.to.capacity() == f.to.max_capacity();
         let references: Vec<u64> = self.followers.iter().filter(|(_, f)| ready(f)).map(|(r, _)| *r).collect();
         for reference in references {
-            self.subscribe(socket, reference).await?;
+            self.subscribe(wire, reference);
         }
-        Ok(())
     }
 
     /// Forgets the subscriptions that their owners dropped, and tells the server if there is one.
-    async fn sweep(&mut self, mut socket: Option<&mut Socket<C>>) -> Result<(), End> {
+    fn sweep(&mut self, mut wire: Option<&mut Wire<C::Stream>>) {
         let gone: Vec<u64> = self.followers.iter().filter(|(_, f)| f.to.is_closed()).map(|(r, _)| *r).collect();
         for reference in gone {
             let told = self.followers.remove(&reference).is_some_and(|f| f.state != State::Lagging);
-            if let Some(socket) = socket.as_deref_mut().filter(|_| told) {
-                self.unsubscribe(socket, reference).await?;
+            if let Some(wire) = wire.as_deref_mut().filter(|_| told) {
+                unsubscribe(wire, reference);
             }
         }
-        Ok(())
     }
 
     /// Subscribes a feed from where its subscriber stands, under a new number, so that
     /// answers to the old one cannot be taken for answers to this.
-    async fn subscribe(&mut self, socket: &mut Socket<C>, reference: u64) -> Result<(), End> {
-        let Some(mut follower) = self.followers.remove(&reference) else { return Ok(()) };
+    fn subscribe(&mut self, wire: &mut Wire<C::Stream>, reference: u64) {
+        let Some(mut follower) = self.followers.remove(&reference) else { return };
         if follower.state == State::Lagging && follower.to.capacity() < follower.to.max_capacity() {
             self.followers.insert(reference, follower);
-            return Ok(());
+            return;
         }
         let reference = self.reference();
         follower.state = State::Asked;
@@ -488,20 +448,16 @@ impl<C: Connect> Link<C> {
             message["since"] = json!(cursor);
         }
         self.followers.insert(reference, follower);
-        self.write(socket, Message::text(message.to_string())).await
-    }
-
-    async fn unsubscribe(&mut self, socket: &mut Socket<C>, reference: u64) -> Result<(), End> {
-        self.write(socket, Message::text(format!(r#"{{"op":"unsubscribe","ref":{reference}}}"#))).await
+        wire.write(Message::text(message.to_string()));
     }
 
     /// Ends a subscription with an error.
-    async fn fail(&mut self, socket: &mut Socket<C>, reference: u64, error: Error) -> Result<(), End> {
+    fn fail(&mut self, wire: &mut Wire<C::Stream>, reference: u64, error: Error) {
         if let Some(follower) = self.followers.remove(&reference) {
             // The queue may be full. Its end is then all that the subscriber sees.
             let _ = follower.to.try_send(Item::Failed(error));
         }
-        self.unsubscribe(socket, reference).await
+        unsubscribe(wire, reference);
     }
 
     fn on_refusal(&mut self, refusal: Refusal) -> Result<(), End> {
@@ -525,8 +481,9 @@ impl<C: Connect> Link<C> {
     }
 }
 
-/// The socket of a connector.
-type Socket<C> = WebSocketStream<<C as Connect>::Stream>;
+fn unsubscribe<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, reference: u64) {
+    wire.write(Message::text(format!(r#"{{"op":"unsubscribe","ref":{reference}}}"#)));
+}
 
 #[cfg(test)]
 mod tests;

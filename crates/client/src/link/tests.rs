@@ -1,5 +1,6 @@
 //! The task against a scripted server over pipes in memory, in paused time.
 
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::{
@@ -283,6 +284,56 @@ async fn a_slow_subscriber_is_resumed_and_holds_up_nobody() {
     };
     tokio::join!(server, client_side);
     assert!(keys(&slow).contains(&"k39"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_says_is_heard_while_it_does_not_listen() {
+    let (client, _server, mut peer) = pair().await;
+    let mut load = client.subscribe("load", None).await.unwrap();
+    peer.subscribed("load").await;
+    // Each side says more than fits between them; the server listens when it was heard.
+    let events = [json!({"note": "x".repeat(60_000)})];
+    let publishing = futures_util::future::join_all((0..40).map(|_| client.publish("events", &events)));
+    let answering = async {
+        let keys: Vec<String> = (0..10_000).map(|k| format!("a key of some length {k}")).collect();
+        for _ in 0..20 {
+            let data = json!([keys, vec![0; keys.len()]]);
+            peer.say(json!({"type": "snapshot", "view": "load", "more": true, "data": data})).await;
+            tokio::task::yield_now().await;
+        }
+        peer.snapshot("load", &["a"], 3).await;
+        for _ in 0..40 {
+            let message = peer.hear().await;
+            peer.say(json!({"type": "published", "ref": message["ref"], "accepted": 1, "rejected": []})).await;
+        }
+    };
+    let (published, ()) = tokio::join!(publishing, answering);
+    assert!(published.iter().all(|p| p.as_ref().is_ok_and(|p| p.accepted == 1)), "{published:?}");
+    let seen = until(&mut load, |e| matches!(e, Event::Snapshot { .. })).await;
+    assert!(!seen.iter().any(|e| matches!(e, Event::Disconnected { .. })), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_nothing_is_left() {
+    let (client, _server, mut peer) = pair().await;
+    let mut load = client.subscribe("load", None).await.unwrap();
+    peer.subscribed("load").await;
+    let events = [json!({"note": "x".repeat(60_000)})];
+    let publishing = futures_util::future::join_all((0..40).map(|_| client.publish("events", &events)));
+    // It talks all the while, so it is not silence that ends it.
+    let talking = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            if peer.0.send(Message::Ping(Bytes::new())).await.is_err() {
+                break;
+            }
+        }
+    };
+    let (published, ()) = tokio::join!(publishing, talking);
+    assert!(published.iter().all(Result::is_err), "{published:?}");
+    let seen = until(&mut load, |e| matches!(e, Event::Disconnected { .. })).await;
+    let Some(Event::Disconnected { reason, .. }) = seen.last() else { panic!() };
+    assert!(reason.contains("took nothing for 60 s"), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]
