@@ -102,7 +102,7 @@ fn routes() -> Routes {
         .write("/v1/feeds/{feed}/rebuild", feeds::rebuild)
         .read("/v1/dashboards", page::list)
         .read("/v1/dashboards/{dashboard}", page::describe)
-        .read("/v1/ws", handshake::open)
+        .socket("/v1/ws", handshake::open)
         .read("/livez", ops::live)
         .read("/readyz", ops::ready)
         .read("/metrics", ops::metrics)
@@ -132,6 +132,12 @@ impl Routes {
         self.route(path, Method::POST, post(handler).fallback(refuse))
     }
 
+    /// A path that is a WebSocket: without its body a read of it means nothing.
+    fn socket<H: Handler<T, Arc<App>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        let refuse = async |method: Method, uri: Uri| ([(header::ALLOW, "GET")], not_allowed(&method, &uri, "GET"));
+        self.route(path, Method::GET, get(handler).head(refuse).fallback(refuse))
+    }
+
     fn route(mut self, path: &'static str, method: Method, handler: MethodRouter<Arc<App>>) -> Self {
         self.router = self.router.route(path, handler);
         self.paths.push((path, method));
@@ -139,7 +145,7 @@ impl Routes {
     }
 }
 
-/// Another method than those that a path takes; the router lists them in `Allow`.
+/// Another method than those that a path takes; `Allow` lists them.
 fn not_allowed(method: &Method, uri: &Uri, taken: &str) -> Problem {
     let shown: String = uri.path().chars().take(100).collect();
     Problem::new(Code::MethodNotAllowed, format!("{shown} takes {taken}, not {method}"))

@@ -76,12 +76,13 @@ pub async fn index(headers: HeaderMap) -> Response {
 pub async fn dashboard(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = app.shared.dashboard(&name);
     let packed = is_packed(&uri)?;
-    if handshake::asks_for_websocket(&headers) {
+    if method == Method::GET && handshake::asks_for_websocket(&headers) {
         return known.map(|index| handshake::open_updates(&app, &headers, index, packed)).ok_or_else(|| unknown(&name));
     }
     let mut response = document(&headers);

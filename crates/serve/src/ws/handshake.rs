@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use model::Code;
 use sha1::{Digest, Sha1};
 
@@ -31,10 +31,6 @@ pub async fn open(State(app): State<Arc<App>>, request: Request) -> Response {
     let chosen = tokens(offered, &header::SEC_WEBSOCKET_PROTOCOL)
         .find_map(|token| spoken.iter().find(|(name, _)| token.eq_ignore_ascii_case(name)));
     let framing = chosen.map_or(Framing::Json, |(_, framing)| *framing);
-    if request.method() == Method::HEAD {
-        let problem = Problem::new(Code::MethodNotAllowed, "/v1/ws takes GET, not HEAD");
-        return ([(header::ALLOW, "GET")], problem).into_response();
-    }
     let mut response = accept(&app, offered, Opening { framing, watches: Vec::new() });
     if let (StatusCode::SWITCHING_PROTOCOLS, Some((name, _))) = (response.status(), chosen) {
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));

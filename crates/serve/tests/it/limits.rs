@@ -133,6 +133,28 @@ async fn what_is_no_handshake_is_a_bad_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_socket_is_opened_by_get_alone() {
+    let server = start(&["headed"]).await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (request, rest, status, allow) in [
+        ("HEAD /v1/ws", upgrade, 405, Some("GET")),
+        ("HEAD /v1/ws", "", 405, Some("GET")),
+        ("POST /v1/ws", upgrade, 405, Some("GET")),
+        // The page that a browser would get.
+        ("HEAD /dashboard/headed", upgrade, 200, None),
+    ] {
+        let mut socket = connect(server.address, None).await;
+        let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\n{rest}\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let head = read_head(&mut socket).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{request}{head}");
+        let allowed = head.lines().find_map(|line| line.strip_prefix("allow: "));
+        assert_eq!(allowed, allow, "{request}{head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_and_an_open_address_are_one_clear_line() {
     let server = start(&["ports"]).await;
     let listen = server.address.to_string();
