@@ -14,6 +14,7 @@
 //! snapshot.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -85,8 +86,8 @@ pub(crate) struct PastTick {
 /// Some of the past.
 pub(crate) struct PastPage {
     pub ticks: Vec<PastTick>,
-    /// Events that the schema of today takes no more.
-    pub left_out: u64,
+    /// Events that their stream would refuse today, by stream.
+    pub left_out: Vec<u64>,
 }
 
 /// What of the past is not in what was made of it, because the schema of today refuses it.
@@ -123,7 +124,7 @@ pub(crate) fn read_page<'a>(
     until: Offset,
 ) -> Result<PastPage, String> {
     let mut ticks = Vec::new();
-    let left_out = log.left_out();
+    let before: Vec<u64> = names.clone().map(|name| log.left_out(name)).collect();
     let mut bytes = 0;
     for stored in log.cuts(after, PAGE_CUTS).map_err(|e| e.to_string())? {
         if stored.tick > until || bytes > PAGE_BYTES {
@@ -137,7 +138,8 @@ pub(crate) fn read_page<'a>(
         }
         ticks.push(PastTick { cut, batches });
     }
-    Ok(PastPage { ticks, left_out: log.left_out() - left_out })
+    let left_out = names.zip(before).map(|(name, before)| log.left_out(name) - before).collect();
+    Ok(PastPage { ticks, left_out })
 }
 
 /// Why the past has not all that the feed would hold, if so.
@@ -300,6 +302,7 @@ impl Rebuilder {
         feeds: &[usize],
         missing: &mut Missing,
     ) -> Result<(), RebuildError> {
+        let streams: BTreeSet<usize> = feeds.iter().map(|feed| self.stream_of(*feed)).collect();
         let from = past.tick;
         let show = |tick: Offset| {
             let share = (tick - from) as f64 / (present.tick - from).max(1) as f64;
@@ -312,7 +315,7 @@ impl Rebuilder {
             let request = Input::Past { after: past.tick, until: present.tick, reply };
             self.handle.inputs.send(request).map_err(|_| RebuildError::Stopped)?;
             let page = answer.recv().map_err(|_| RebuildError::Stopped)?.map_err(RebuildError::Failed)?;
-            missing.left_out += page.left_out;
+            missing.left_out += streams.iter().map(|stream| page.left_out[*stream]).sum::<u64>();
             if page.ticks.is_empty() {
                 // The cuts up to here had no events, and are gone.
                 past.tick = present.tick;

@@ -149,9 +149,10 @@ pub(crate) fn recover(
         let tick = core.tick;
         core.feeds.iter_mut().filter(|f| f.stream == stream).for_each(|f| f.generation = tick);
     }
-    if log.left_out() > 0 {
-        metrics::counter!(metric::EVENTS_LEFT_OUT).increment(log.left_out());
-        notes.push(format!("{} logged events were left out: their stream would refuse them today", log.left_out()));
+    let left_out: u64 = config.streams.iter().map(|stream| log.left_out(&stream.name)).sum();
+    if left_out > 0 {
+        metrics::counter!(metric::EVENTS_LEFT_OUT).increment(left_out);
+        notes.push(format!("{left_out} logged events were left out: their stream would refuse them today"));
     }
     let drop_owners = owners.into_keys().collect();
     Ok(Recovered { core, positions, drop_owners, notes, torn: torn.contains(&true) })

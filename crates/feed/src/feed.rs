@@ -80,7 +80,7 @@ pub struct Costs {
 /// use std::sync::Arc;
 ///
 /// use arrow_array::{Int64Array, RecordBatch, StringArray};
-/// use feed::{Changes, Feed, KeepBy, Options};
+/// use feed::{Changes, Feed, Options};
 /// use model::{Column, DataType, FeedKind, FeedSchema, RowChanges, Schema};
 ///
 /// let columns = vec![Column::new("host", DataType::Text), Column::new("load", DataType::BigInt)];
@@ -94,7 +94,7 @@ pub struct Costs {
 ///     .unwrap(),
 ///     deletes: RecordBatch::new_empty(schema.key_arrow()),
 /// };
-/// let options = Options { keep_ms: None, keep_by: KeepBy::Time, keep_rows: None, max_tombstones: 1000, ..Options::default() };
+/// let options = Options { max_tombstones: 1000, ..Options::default() };
 /// let mut feed = Feed::new(schema.clone(), options);
 /// feed.apply(1, &rows(vec!["a", "b"], vec![10, 20]))?;
 /// feed.apply(2, &rows(vec!["b"], vec![21]))?;
@@ -164,8 +164,8 @@ impl Feed {
 
     /// Applies the changes of the tick `offset`, upserts first. A row equal to the one held
     /// is no change, though its time may move; a delete of a key that is not held is none
-    /// either. Afterwards rows beyond `keep_rows` and `max_bytes` are deleted. Costs the rows of `changes`,
-    /// and the rows deleted.
+    /// either. Afterwards rows beyond `keep_rows` and `max_bytes` are deleted. Costs the rows
+    /// of `changes`, and the rows deleted.
     ///
     /// A tick may be applied in several calls as long as nobody has read in between.
     pub fn apply(&mut self, offset: Offset, changes: &RowChanges) -> Result<(), ApplyError> {

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -29,6 +30,10 @@ const MAX_SNAPSHOTS: usize = 4;
 /// for these, which have no delta behind them.
 const MAX_WITH_ANSWERS: usize = 8;
 
+/// How old a snapshot may be that is read in place of another over HTTP: many who read at once,
+/// each for a moment, share it.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// One feed, as the server needs it.
 pub struct FeedEntry {
     /// Makes its frames.
@@ -41,7 +46,15 @@ pub struct FeedEntry {
 
 /// The snapshots of one feed that somebody still reads.
 #[derive(Default)]
-pub struct Snapshots(Mutex<Vec<Weak<Snapshot>>>);
+pub struct Snapshots(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// With when each was first read.
+    alive: Vec<(Weak<Snapshot>, Instant)>,
+    /// The newest that anyone was given.
+    newest: Offset,
+}
 
 impl Snapshots {
     /// The snapshot to send to a viewer instead of this one: this one, unless so many are
@@ -57,9 +70,14 @@ impl Snapshots {
         self.place(snapshot, |s| beyond.is_none_or(|b| s.offset > b), MAX_WITH_ANSWERS)
     }
 
-    /// This snapshot and no older one, for who comes once. `None` if there is no room.
+    /// This snapshot, for who comes once and gets no delta behind it. Where there is no room,
+    /// the newest that anyone was given, if that is of a moment ago; else `None`.
     pub fn admit(&self, snapshot: &Arc<Snapshot>) -> Option<Arc<Snapshot>> {
-        self.place(snapshot, |_| false, MAX_WITH_ANSWERS)
+        self.place(snapshot, |_| false, MAX_WITH_ANSWERS).or_else(|| {
+            let known = self.0.lock();
+            let fresh = known.alive.iter().filter(|(_, since)| since.elapsed() <= FRESH);
+            fresh.filter_map(|(alive, _)| alive.upgrade()).find(|alive| alive.offset == known.newest)
+        })
     }
 
     fn place(
@@ -69,8 +87,8 @@ impl Snapshots {
         most: usize,
     ) -> Option<Arc<Snapshot>> {
         let mut known = self.0.lock();
-        known.retain(|s| s.strong_count() > 0);
-        let alive: Vec<_> = known.iter().filter_map(Weak::upgrade).collect();
+        known.alive.retain(|(alive, _)| alive.strong_count() > 0);
+        let alive: Vec<_> = known.alive.iter().filter_map(|(alive, _)| alive.upgrade()).collect();
         if alive.iter().any(|s| Arc::ptr_eq(s, snapshot)) {
             return Some(Arc::clone(snapshot));
         }
@@ -81,7 +99,8 @@ impl Snapshots {
             return Some(newest);
         }
         (count < most).then(|| {
-            known.push(Arc::downgrade(snapshot));
+            known.newest = known.newest.max(snapshot.offset);
+            known.alive.push((Arc::downgrade(snapshot), Instant::now()));
             Arc::clone(snapshot)
         })
     }
@@ -248,13 +267,14 @@ mod tests {
         let shared = Snapshots::default();
         let mut held: Vec<_> = (1..=4).map(|i| shared.share(snapshot_at(&mut feed, i), None)).collect();
         let mut next = 5;
-        while let Some(taken) = shared.admit(&snapshot_at(&mut feed, next)) {
-            assert_eq!(taken.offset, next);
+        while let Some(taken) = shared.admit(&snapshot_at(&mut feed, next)).filter(|taken| taken.offset == next) {
             held.push(taken);
             next += 1;
         }
         assert_eq!(next, 9, "slow viewers leave room, and not without end");
         let newest = snapshot_at(&mut feed, 10);
+        assert_eq!(shared.admit(&newest).map(|s| s.offset), Some(8), "one of a moment ago");
+        shared.0.lock().alive.iter_mut().for_each(|(_, since)| *since = since.checked_sub(2 * FRESH).unwrap());
         let poll = |beyond| shared.share_with_poll(&newest, beyond).map(|s| s.offset);
         assert_eq!((poll(None), poll(Some(7)), poll(Some(8))), (Some(8), Some(8), None), "a poll was sent back");
         assert!(shared.admit(&newest).is_none());

@@ -1,6 +1,9 @@
 //! The stream log: entries, cuts, the dead letters of posts, idempotency keys.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
@@ -142,7 +145,8 @@ pub struct Log {
     pub(crate) pruned: u64,
     /// About how many bytes are in the WAL and not yet in the main file.
     wal: usize,
-    left_out: u64,
+    /// By stream.
+    left_out: BTreeMap<String, u64>,
 }
 
 impl Log {
@@ -182,7 +186,7 @@ impl Log {
             pruned,
             // What an unclean stop left in the WAL is for the first `tidy`.
             wal: WAL_TIDY + 1,
-            left_out: 0,
+            left_out: BTreeMap::new(),
         };
         if let Some(cut) = log.newest_cut()? {
             (log.last, log.clock) = (cut.cut.tick, cut.cut.clock);
@@ -433,7 +437,9 @@ impl Log {
                     Some(target) if target != schema => {
                         let (batch, left_out) =
                             entry::adapt(&batch, target).map_err(|error| damaged(&error.to_string()))?;
-                        self.left_out += left_out as u64;
+                        if left_out > 0 {
+                            *self.left_out.entry(name.clone()).or_default() += left_out as u64;
+                        }
                         batch
                     }
                     // The same `Arc` for every batch, so that comparing schemas costs nothing later.
@@ -448,10 +454,10 @@ impl Log {
         Ok(entries)
     }
 
-    /// How many rows [`Log::entries`] has left out since the log was opened, because
-    /// today's schema takes no null where they have one.
-    pub fn left_out(&self) -> u64 {
-        self.left_out
+    /// How many rows of a stream [`Log::entries`] has left out since the log was opened,
+    /// because the stream would refuse them today.
+    pub fn left_out(&self, stream: &str) -> u64 {
+        self.left_out.get(stream).copied().unwrap_or(0)
     }
 
     /// Whether every cut that was committed is there: none has been removed.

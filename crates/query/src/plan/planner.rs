@@ -484,11 +484,13 @@ fn mistyped(message: &str) -> Option<Problem> {
         "Utf8" | "Utf8View" | "LargeUtf8" => "text".to_owned(),
         other => other.to_lowercase(),
     });
+    let hint = if of.as_deref() == Some("text") {
+        format!("declare the column as a number in the stream's schema, or write {name}(cast(… AS double))")
+    } else {
+        format!("write {name}(cast(… AS type)) with the type that it takes")
+    };
     let of = of.map_or_else(String::new, |of| format!(" of type {of}"));
-    Some(
-        Problem::new(format!("{name}() does not take values{of}"))
-            .hint(format!("declare the column as a number in the stream's schema, or write {name}(cast(… AS double))")),
-    )
+    Some(Problem::new(format!("{name}() does not take values{of}")).hint(hint))
 }
 
 fn internal(error: DataFusionError) -> Vec<QueryError> {

@@ -153,8 +153,8 @@ async fn table_of_now(app: &App, feed: usize) -> Result<Changes, Problem> {
     for _ in 0..ATTEMPTS {
         let changes = app.shared.backend.changes_since(feed, None).await?;
         let Changes::Snapshot(snapshot) = &changes else { return Ok(changes) };
-        if app.shared.feeds[feed].snapshots.admit(snapshot).is_some() {
-            return Ok(changes);
+        if let Some(admitted) = app.shared.feeds[feed].snapshots.admit(snapshot) {
+            return Ok(Changes::Snapshot(admitted));
         }
         drop(changes);
         sleep(PAUSE).await;

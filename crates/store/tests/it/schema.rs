@@ -42,7 +42,7 @@ fn columns_are_cast_by_name() {
     assert_eq!(batch.column(0).as_ref(), &Float64Array::from(vec![1.0, 3.0]) as &dyn Array);
     assert_eq!(batch.column(1).as_boolean().null_count(), 2);
     assert_eq!(batch.column(2).as_ref(), &Float64Array::from(vec![Some(1.5), None]) as &dyn Array);
-    assert_eq!(opened.log.left_out(), 1, "a text that is no number");
+    assert_eq!(opened.log.left_out("s"), 1, "a text that is no number");
 
     // Old and new entries stand side by side, each under its own schema.
     let new = RecordBatch::new_empty(Arc::clone(&today));
@@ -63,7 +63,7 @@ fn rows_that_today_would_be_refused_are_left_out_and_counted() {
     opened.log.set_schemas(&[("s".into(), today.to_arrow())]).unwrap();
     let entries = opened.log.entries(1).unwrap();
     assert_eq!(entries[0].1.column(1).as_ref(), &Int64Array::from(vec![1]) as &dyn Array);
-    assert_eq!(opened.log.left_out(), 2);
+    assert_eq!(opened.log.left_out("s"), 2);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_value_that_would_be_another_is_left_out() {
         commit(&mut opened.log, 1, &[("s".into(), RecordBatch::try_new(schema, vec![old]).unwrap())]).unwrap();
         opened.log.set_schemas(&[("s".into(), Schema::new(vec![Column::new("v", today)]).to_arrow())]).unwrap();
         let kept = opened.log.entries(1).unwrap()[0].1.num_rows();
-        assert_eq!(opened.log.left_out() as usize, rows - kept);
+        assert_eq!(opened.log.left_out("s") as usize, rows - kept);
         kept
     };
     let doubles =
