@@ -77,16 +77,22 @@ async fn produce(address: SocketAddr, began: Instant, rate: u64, count: u64) -> 
             Outcome::Ok(())
         }));
     }
-    for i in 0..count {
-        let sent = Duration::from_micros(i * 1_000_000 / rate);
-        tokio::time::sleep_until((began + sent).into()).await;
-        let body = format!("{{\"k\":{i},\"sent\":{}}}\n", sent.as_micros());
-        queues[i as usize % CONNECTIONS].send(request(address, "events", body.as_bytes()))?;
-    }
-    drop(queues);
+    // A thread's sleep ends within tens of microseconds; the runtime's timers tick by the millisecond.
+    let clock = std::thread::spawn(move || {
+        for i in 0..count {
+            let sent = Duration::from_micros(i * 1_000_000 / rate);
+            std::thread::sleep((began + sent).saturating_duration_since(Instant::now()));
+            let body = format!("{{\"k\":{i},\"sent\":{}}}\n", sent.as_micros());
+            let due = request(address, "events", body.as_bytes());
+            if queues[i as usize % CONNECTIONS].send(due).is_err() {
+                return; // The connection's task failed, and says so.
+            }
+        }
+    });
     for task in tasks {
         task.await??;
     }
+    clock.join().map_err(|_| "the clock's thread panicked")?;
     Ok(())
 }
 
