@@ -212,9 +212,13 @@ impl Engine {
                 Some(Err(error)) => pump::failed(index, &stream.name, &handle.status, &error),
                 None => {}
             }
-            if let Source::Generator(options) = &stream.source {
-                let clock = Clock::resume(last);
-                pumps.push(pump::start_generating(index, stream, options, clock, handle.clone(), stop.clone())?);
+            let mut clock = Clock::resume(last);
+            match pump::open_sampled(stream, clock.read().clock) {
+                Some(Ok(source)) => {
+                    pumps.push(pump::start_sampling(index, &stream.name, source, clock, handle.clone(), stop.clone())?);
+                }
+                Some(Err(error)) => pump::failed(index, &stream.name, &handle.status, &error),
+                None => {}
             }
         }
         Ok(Self { handle, stop, pumps, journal, runner, ended, notes })
