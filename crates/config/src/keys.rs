@@ -178,6 +178,12 @@ pub(crate) static SOURCE_GENERATOR: Section = Section {
         ),
         may("rhythm", Shape::Section(&RHYTHM), "How the rate goes up and down; steady unless said."),
         may("late", Shape::Section(&LATE), "Events that are older than they should be; none unless said."),
+        or(
+            "history",
+            Shape::Duration { low: ZERO, high: secs(30 * DAY) },
+            "0s",
+            "How much of the past is made at the first start of a data directory.",
+        ),
         may("silent", Shape::Section(&SILENT), "Values of a choice that send nothing for a while; none unless said."),
     ],
     elsewhere: &[FORMAT_IS_BESIDE],

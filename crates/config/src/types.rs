@@ -169,6 +169,8 @@ pub struct GeneratorSource {
     pub late: Option<Late>,
     /// Values of a choice that send nothing for a while.
     pub silent: Option<Silent>,
+    /// How much of the past is made at the first start.
+    pub history: Duration,
 }
 
 /// How a generator's rate goes up and down; shares of `rate`.

@@ -124,6 +124,7 @@ impl Engine {
             saved = core.tick;
         }
 
+        let first = core.tick == 0;
         let status = Arc::new(Status {
             epoch: start.epoch,
             views: core.feeds.iter().map(core::FeedState::view).collect(),
@@ -213,7 +214,7 @@ impl Engine {
                 None => {}
             }
             let mut clock = Clock::resume(last);
-            match pump::open_sampled(stream, clock.read().clock) {
+            match pump::open_sampled(stream, clock.read().clock, first) {
                 Some(Ok(source)) => {
                     pumps.push(pump::start_sampling(index, &stream.name, source, clock, handle.clone(), stop.clone())?);
                 }

@@ -111,11 +111,12 @@ pub(crate) fn failed(index: usize, name: &str, status: &Status, error: &dyn std:
     *status.streams[index].failure.lock() = Some(error.to_string());
 }
 
-/// Opens a stream's source, if it is one that makes its events.
-pub(crate) fn open_sampled(stream: &Stream, now_ms: i64) -> Option<Result<Box<dyn Sampled>, String>> {
+/// Opens a stream's source, if it is one that makes its events; at the first start it may
+/// make some of the past.
+pub(crate) fn open_sampled(stream: &Stream, now_ms: i64, first: bool) -> Option<Result<Box<dyn Sampled>, String>> {
     let time = stream.event_time.as_ref().map(|t| t.column.as_str());
     match &stream.source {
-        Source::Generator(options) => Some(Ok(Box::new(Generator::new(options, &stream.columns, time, now_ms)))),
+        Source::Generator(options) => Some(Ok(Box::new(Generator::new(options, &stream.columns, time, now_ms, first)))),
         Source::Host(options) => Some(match Host::new(options, &stream.columns, time) {
             Ok(host) => Ok(Box::new(host)),
             Err(error) => Err(format!("the system does not tell its vitals: {error}")),

@@ -79,7 +79,15 @@ pub(super) fn generator(
     let rhythm = fields.get("rhythm").map(|node| rhythm(reader, node)).unwrap_or_default();
     let late = fields.get("late").and_then(|node| late(reader, node));
     let silent = fields.get("silent").and_then(|node| silent(reader, node, columns, &made));
-    Some(GeneratorSource { rate: rate?, seed: seed?, columns: made, rhythm, late, silent })
+    Some(GeneratorSource {
+        rate: rate?,
+        seed: seed?,
+        columns: made,
+        rhythm,
+        late,
+        silent,
+        history: reader.duration(fields, "history"),
+    })
 }
 
 fn rhythm(reader: &mut Reader<'_>, node: &Node) -> Rhythm {

@@ -42,6 +42,8 @@ pub struct Generator {
     rng: Xoshiro256PlusPlus,
     /// The time from which events are counted, in milliseconds since 1970.
     origin_ms: i64,
+    /// When it was started: what is before is made however long ago it was.
+    started_ms: i64,
     /// How many events were due since then and are done with.
     made: u64,
     /// How many events were made in all.
@@ -49,14 +51,17 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator whose first event has the time `start_clock_ms`. `event_time` names the
-    /// column of the stream's time, which is never null.
+    /// A generator that starts at `start_clock_ms`: its first event has that time, or with a
+    /// past (`with_past`) one `history` before. `event_time` names the column of the stream's
+    /// time, which is never null.
     pub fn new(
         source: &GeneratorSource,
         columns: &[StreamColumn],
         event_time: Option<&str>,
         start_clock_ms: i64,
+        with_past: bool,
     ) -> Self {
+        let past = if with_past { source.history.as_millis() as i64 } else { 0 };
         let schema = model::Schema::new(columns.iter().map(|c| stream_column(c, event_time)).collect());
         let columns =
             columns.iter().enumerate().map(|(i, column)| Made::new(column.data_type, source.columns.get(i))).collect();
@@ -68,7 +73,8 @@ impl Generator {
             late: source.late,
             hush: source.silent.map(|silent| Hush::new(silent, source.seed)),
             rng: Xoshiro256PlusPlus::seed_from_u64(source.seed),
-            origin_ms: start_clock_ms,
+            origin_ms: start_clock_ms - past,
+            started_ms: start_clock_ms,
             made: 0,
             total: 0,
         }
@@ -144,7 +150,8 @@ impl Generator {
         let next = self.time_of(self.made);
         let behind = now_ms.saturating_sub(next);
         let interval_ms = if self.rate > 0.0 { 1000.0 / self.rate } else { return };
-        if behind > MAX_OWED_MS || ((-behind) as f64) > interval_ms + 1000.0 {
+        let slept = behind > MAX_OWED_MS && next >= self.started_ms;
+        if slept || ((-behind) as f64) > interval_ms + 1000.0 {
             (self.origin_ms, self.made) = (now_ms, 0);
         }
     }

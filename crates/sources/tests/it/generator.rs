@@ -39,8 +39,9 @@ fn generator(seed: u64, rate: f64) -> Generator {
         rhythm: Rhythm::default(),
         late: None,
         silent: None,
+        history: Duration::ZERO,
     };
-    Generator::new(&source, &columns(), Some("ts"), START)
+    Generator::new(&source, &columns(), Some("ts"), START, true)
 }
 
 fn times(batch: &RecordBatch) -> Vec<i64> {
@@ -107,15 +108,50 @@ fn decimals_and_dates_are_made_within_their_bounds() {
         column("day", DataType::Date),
     ];
     let made = vec![Generated::Uniform(99.0, 101.0), Generated::Sequence(98), Generated::Now];
-    let source =
-        GeneratorSource { rate: 1.0, seed: 1, columns: made, rhythm: Rhythm::default(), late: None, silent: None };
-    let mut generator = Generator::new(&source, &columns, None, START);
+    let source = GeneratorSource {
+        rate: 1.0,
+        seed: 1,
+        columns: made,
+        rhythm: Rhythm::default(),
+        late: None,
+        silent: None,
+        history: Duration::ZERO,
+    };
+    let mut generator = Generator::new(&source, &columns, None, START, true);
     let rows = rows(&[generator.batch(START + 50_000, 51).expect("events")]);
     assert!(rows[0].ends_with(r#""n":"98.0","day":"2023-11-14"}"#), "{}", rows[0]);
     assert!(rows[2].ends_with(r#""n":"99.9","day":"2023-11-14"}"#), "{}", rows[2]);
     // A hundred needs a fifth digit.
     assert!(rows.iter().any(|row| row.starts_with(r#"{"price":"99.99","#)));
     assert!(rows.iter().all(|row| row.starts_with(r#"{"price":"99."#)), "{rows:?}");
+}
+
+#[test]
+fn a_past_is_made_at_once_and_once() {
+    let source = |history| GeneratorSource {
+        rate: 10.0,
+        seed: 1,
+        columns: vec![Generated::Now],
+        rhythm: Rhythm::default(),
+        late: None,
+        silent: None,
+        history,
+    };
+    let columns = [column("ts", DataType::Timestamp)];
+    let day = Duration::from_secs(86_400);
+    let all = |with_past| {
+        let mut generator = Generator::new(&source(day), &columns, Some("ts"), START, with_past);
+        let times = |batch: RecordBatch| batch.column(0).as_primitive::<TimestampMillisecondType>().values().to_vec();
+        let mut all = Vec::new();
+        while let Some(batch) = generator.batch(START, 8_192) {
+            all.extend(times(batch));
+        }
+        all
+    };
+    let made = all(true);
+    assert_eq!((made.len(), made[0], made[864_000]), (864_001, START - 86_400_000, START));
+    assert!(made.windows(2).all(|w| w[1] - w[0] == 100));
+    assert_eq!(all(false), [START]);
 }
 
 /// Events of `seconds`, a thousand a second, with what a change makes of the source.
@@ -133,10 +169,11 @@ fn shaped(seconds: i64, change: impl FnOnce(&mut GeneratorSource)) -> RecordBatc
         rhythm: Rhythm::default(),
         late: None,
         silent: None,
+        history: Duration::ZERO,
     };
     change(&mut source);
     let start = 1_700_000_040_000; // Of a minute.
-    let mut generator = Generator::new(&source, &columns, Some("ts"), start);
+    let mut generator = Generator::new(&source, &columns, Some("ts"), start, true);
     generator.batch(start + seconds * 1000 - 1, usize::MAX).expect("events are due")
 }
 
