@@ -242,11 +242,19 @@ impl Acceptor {
     }
 
     async fn accept_all(&self, listener: &TcpListener) {
+        let mut failing = false;
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.accept(stream, address_of(peer.ip())),
+                Ok((stream, peer)) => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!("connections are accepted again");
+                    }
+                    self.accept(stream, address_of(peer.ip()));
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "connections cannot be accepted at the moment");
+                    }
                     sleep(PAUSE).await;
                 }
             }
@@ -311,7 +319,7 @@ impl Acceptor {
                         Ok(Some(viewer)) => app.hub.admit(viewer),
                         // A client that pipelined, and did not read what it asked for before.
                         Ok(None) => {}
-                        Err(error) => tracing::warn!(%error, "a socket could not leave HTTP"),
+                        Err(error) => tracing::debug!(%error, "a socket could not leave HTTP"),
                     }
                     Ok(())
                 }

@@ -1,6 +1,6 @@
 //! `tidewire serve` and `tidewire demo`.
 
-use std::{io::IsTerminal, path::Path, sync::Arc, time::Duration};
+use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use config::{Config, Durability};
 use engine::Engine;
@@ -12,6 +12,7 @@ use crate::{
     backend::EngineBackend,
     check,
     cli::{DemoOptions, ServeOptions},
+    log::{self, Told},
     report::{Failure, count},
 };
 
@@ -23,14 +24,16 @@ const DEMO: &str = include_str!("demo.yaml");
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 
 pub(crate) fn demo(options: &DemoOptions, vfs: Option<&str>) -> Result<(), Failure> {
+    let told = log::start(&options.log)?;
     let mut config = config::load_str(Path::new("demo.yaml"), DEMO, &|_| None).map_err(|p| Failure::problems(&p))?;
     config.listen.clone_from(&options.listen);
     config.data_dir.clone_from(&options.data_dir);
     let (config, plans) = check::plan(config)?;
-    run(&config, &plans, vfs)
+    run(&config, &plans, told, vfs)
 }
 
 pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Failure> {
+    let told = log::start(&options.log)?;
     let options = config::Options {
         paths: vec![options.config.clone()],
         listen: options.listen.clone(),
@@ -39,21 +42,10 @@ pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Fai
     };
     let config = config::load_with(&options, &|name| std::env::var(name).ok()).map_err(|p| Failure::problems(&p))?;
     let (config, plans) = check::plan(config)?;
-    run(&config, &plans, vfs)
+    run(&config, &plans, told, vfs)
 }
 
-/// Text on a terminal, JSON elsewhere; `TIDEWIRE_LOG` chooses what is logged.
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEWIRE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second start in one process keeps the first one's logging.
-    let _ =
-        if std::io::stderr().is_terminal() { builder.with_target(false).try_init() } else { builder.json().try_init() };
-}
-
-fn run(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<(), Failure> {
-    start_logging();
+fn run(config: &Config, plans: &[Plan], told: Told, vfs: Option<&str>) -> Result<(), Failure> {
     let prometheus = PrometheusBuilder::new()
         .install_recorder()
         .map_err(|e| Failure::new(format!("metrics cannot be collected: {e}")))?;
@@ -76,7 +68,7 @@ fn run(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<(), Failure
         for note in &engine.notes {
             tracing::info!("{note}");
         }
-        announce(config, &bound.local_addr().to_string());
+        announce(config, &bound.local_addr().to_string(), told);
         let backend = Arc::new(EngineBackend::new(engine.handle(), config, plans));
         let (signal, failure) = (stop_signal()?, engine.ended());
         let stop = async {
@@ -87,6 +79,7 @@ fn run(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<(), Failure
         };
         let served = bound.run(backend, prometheus, stop).await;
         finish(engine)?;
+        tracing::info!("stopped; all is on disk");
         served.map_err(|e| Failure::new(format!("the server cannot go on: {e}")))
     })
 }
@@ -104,20 +97,31 @@ fn start_engine(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<En
     Engine::start(config, plans, opened).map_err(|e| Failure::new(e.to_string()))
 }
 
-/// One line: where it listens, where it keeps, what it serves.
-fn announce(config: &Config, address: &str) {
-    let kept = match (&config.data_dir, config.durability) {
-        (None, _) => "nothing is kept".to_owned(),
-        (Some(dir), Durability::Fsync) => format!("data in {} (fsync)", dir.display()),
-        (Some(dir), Durability::Process) => format!("data in {} (process)", dir.display()),
+/// One line: where it listens, where it keeps and how surely, what it serves.
+fn announce(config: &Config, address: &str, told: Told) {
+    let durability = match config.durability {
+        Durability::Fsync => "fsync",
+        Durability::Process => "process",
     };
-    let page = config.dashboards.first().map_or(String::new(), |d| format!("dashboard/{}", d.name));
-    println!(
-        "tidewire {} listens on http://{address}/{page} · {kept} · {}, {}",
-        env!("CARGO_PKG_VERSION"),
-        count(config.written_streams(), "stream"),
-        count(config.feeds.len(), "feed")
-    );
+    let dir = config.data_dir.as_ref().map(|dir| dir.display().to_string());
+    let (streams, feeds) = (config.written_streams(), config.feeds.len());
+    let version = env!("CARGO_PKG_VERSION");
+    if told.in_log {
+        let (durability, dashboards) =
+            (dir.as_ref().map_or("nothing is kept", |_| durability), config.dashboards.len());
+        tracing::info!(version, address, data_dir = dir, durability, streams, feeds, dashboards, "tidewire listens");
+    }
+    if told.on_stdout {
+        let kept = dir.map_or("nothing is kept".to_owned(), |dir| format!("data in {dir} ({durability})"));
+        let page = config.dashboards.first().map_or(String::new(), |d| format!("dashboard/{}", d.name));
+        // Who started the server may have closed its output; that is no reason to end.
+        let _ = writeln!(
+            std::io::stdout(),
+            "tidewire {version} listens on http://{address}/{page} · {kept} · {}, {}",
+            count(streams, "stream"),
+            count(feeds, "feed")
+        );
+    }
 }
 
 /// Ends with the first SIGTERM or SIGINT.

@@ -7,6 +7,7 @@ mod dead_letters;
 mod files;
 mod flights;
 mod life;
+mod logs;
 mod memory;
 mod power;
 mod server;
