@@ -413,7 +413,8 @@ impl Core {
     pub(crate) fn report(&mut self) {
         for stream in &self.streams {
             if stream.time.is_some() && stream.watermark() > i64::MIN {
-                metrics::gauge!(metric::WATERMARK_MS, "stream" => stream.name.clone()).set(stream.watermark() as f64);
+                let seconds = stream.watermark() as f64 / 1000.0;
+                metrics::gauge!(metric::WATERMARK, "stream" => stream.name.clone()).set(seconds);
             }
         }
         for (index, state) in self.feeds.iter_mut().enumerate() {

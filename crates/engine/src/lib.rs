@@ -23,12 +23,14 @@
 //! - `checkpoint`, `recover`: state out, state in
 //! - `rebuild`: feeds made anew from the past
 //! - `pump`: threads that read sources
+//! - `counts`: metrics that are there from the start
 //! - `room`: how much may wait
 //! - `handle`: what the outside holds
 
 mod checkpoint;
 mod clock;
 mod core;
+mod counts;
 mod cut;
 mod handle;
 mod inbox;
@@ -113,6 +115,7 @@ impl Engine {
     /// Recovers what the last run left and starts all threads. Returns when every feed
     /// stands where the last cut left it.
     pub fn start(config: &Config, plans: &[Plan], opened: store::Opened) -> Result<Self, StartError> {
+        counts::register(config);
         let store::Opened { mut log, mut state, start } = opened;
         // What was replayed after it is in no checkpoint yet: the log must keep it.
         let mut saved = state.tick().unwrap_or(0);

@@ -4,7 +4,6 @@ use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use config::{Config, Durability};
 use engine::Engine;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use query::Plan;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,6 +11,7 @@ use crate::{
     backend::EngineBackend,
     check,
     cli::{DemoOptions, ServeOptions},
+    counts,
     log::{self, Told},
     report::{Failure, count},
 };
@@ -46,9 +46,7 @@ pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Fai
 }
 
 fn run(config: &Config, plans: &[Plan], told: Told, vfs: Option<&str>) -> Result<(), Failure> {
-    let prometheus = PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|e| Failure::new(format!("metrics cannot be collected: {e}")))?;
+    let prometheus = counts::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -79,7 +77,7 @@ fn run(config: &Config, plans: &[Plan], told: Told, vfs: Option<&str>) -> Result
         };
         let served = bound.run(backend, prometheus, stop).await;
         finish(engine)?;
-        tracing::info!("stopped; all is on disk");
+        tracing::info!("stopped");
         served.map_err(|e| Failure::new(format!("the server cannot go on: {e}")))
     })
 }
