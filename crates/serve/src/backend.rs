@@ -200,7 +200,7 @@ pub trait Backend: Send + Sync + 'static {
     fn streams(&self) -> &[StreamInfo];
     /// The feeds; the same for the life of the process.
     fn feeds(&self) -> &[FeedInfo];
-    /// The dashboards; the same for the life of the process.
+    /// The dashboards of the start; [`crate::Settings`] may bring others.
     fn dashboards(&self) -> &[config::Dashboard];
     /// The epoch of cursors; the same for the life of the process.
     fn epoch(&self) -> u32;

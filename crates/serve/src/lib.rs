@@ -11,10 +11,12 @@
 //! - `hub`: shards, viewers and their cursors, the fan-out
 //! - `poll`: polls, short and long
 //! - `encode`: deltas and snapshots to bytes, once for all (INV-7)
+//! - `dashboards`: as they are, and as those who watch them began
 //! - `metrics`, `shared`: handles and tables made once at the start
 
 pub mod backend;
 mod connection;
+mod dashboards;
 mod encode;
 mod http;
 mod hub;
@@ -29,4 +31,4 @@ mod shared;
 mod ws;
 
 pub use backend::Backend;
-pub use server::{BindError, Bound, Options, bind};
+pub use server::{BindError, Bound, Options, Settings, bind};
