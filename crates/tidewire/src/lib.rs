@@ -8,6 +8,7 @@
 //! - `backend`: the engine, as `serve` sees it
 //! - `counts`: what metrics there are
 //! - [`log`]: what the server tells of itself, and how
+//! - `reload`: another configuration while the server runs
 //! - `report`: how errors and progress are told
 
 mod backend;
@@ -18,6 +19,7 @@ mod dead_letters;
 pub mod log;
 mod push;
 mod rebuild;
+mod reload;
 mod report;
 mod serve;
 mod tail;

@@ -5,7 +5,10 @@ use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 use config::{Config, Durability};
 use engine::Engine;
 use query::Plan;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 use crate::{
     backend::EngineBackend,
@@ -13,6 +16,7 @@ use crate::{
     cli::{DemoOptions, ServeOptions},
     counts,
     log::{self, Told},
+    reload::{self, Reload},
     report::{Failure, count},
 };
 
@@ -28,8 +32,8 @@ pub(crate) fn demo(options: &DemoOptions, vfs: Option<&str>) -> Result<(), Failu
     let mut config = config::load_str(Path::new("demo.yaml"), DEMO, &|_| None).map_err(|p| Failure::problems(&p))?;
     config.listen.clone_from(&options.listen);
     config.data_dir.clone_from(&options.data_dir);
-    let (config, plans) = check::plan(config)?;
-    run(&config, &plans, told, vfs)
+    let (config, plans) = check::plan(config).map_err(|p| Failure::problems(&p))?;
+    run(&config, &plans, None, told, vfs)
 }
 
 pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Failure> {
@@ -40,12 +44,19 @@ pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Fai
         data_dir: options.data_dir.clone(),
         memory: options.memory,
     };
-    let config = config::load_with(&options, &|name| std::env::var(name).ok()).map_err(|p| Failure::problems(&p))?;
-    let (config, plans) = check::plan(config)?;
-    run(&config, &plans, told, vfs)
+    let (config, plans) = check::load_with(&options).map_err(|p| Failure::problems(&p))?;
+    run(&config, &plans, Some(options), told, vfs)
 }
 
-fn run(config: &Config, plans: &[Plan], told: Told, vfs: Option<&str>) -> Result<(), Failure> {
+/// Runs until it is told to stop. `loaded` is what the configuration was loaded with, if there
+/// are files that may change.
+fn run(
+    config: &Config,
+    plans: &[Plan],
+    loaded: Option<config::Options>,
+    told: Told,
+    vfs: Option<&str>,
+) -> Result<(), Failure> {
     let prometheus = counts::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -68,14 +79,23 @@ fn run(config: &Config, plans: &[Plan], told: Told, vfs: Option<&str>) -> Result
         }
         announce(config, &bound.local_addr().to_string(), told);
         let backend = Arc::new(EngineBackend::new(engine.handle(), config, plans));
-        let (signal, failure) = (stop_signal()?, engine.ended());
+        let (told_to, failure) = (stop_signal()?, engine.ended());
         let stop = async {
             tokio::select! {
-                () = signal => {}
+                () = told_to => {}
                 () = failure => {}
             }
         };
-        let served = bound.run(backend, prometheus, stop).await;
+        let (changes, changed) = mpsc::channel(1);
+        match loaded {
+            Some(options) => {
+                let hang_up = signal(SignalKind::hangup()).map_err(unheard)?;
+                let reload = Reload::new(options, config.clone(), changes, hang_up);
+                tokio::spawn(reload.run());
+            }
+            None => reload::register(),
+        }
+        let served = bound.run(backend, prometheus, changed, stop).await;
         finish(engine)?;
         tracing::info!("stopped");
         served.map_err(|e| Failure::new(format!("the server cannot go on: {e}")))
@@ -124,15 +144,18 @@ fn announce(config: &Config, address: &str, told: Told) {
 
 /// Ends with the first SIGTERM or SIGINT.
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
-    let failed = |e| Failure::new(format!("signals cannot be received: {e}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     })
+}
+
+fn unheard(error: std::io::Error) -> Failure {
+    Failure::new(format!("signals cannot be received: {error}"))
 }
 
 /// Flush, checkpoint, close. The log has all that was acknowledged, so a stop that takes

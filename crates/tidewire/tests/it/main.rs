@@ -10,4 +10,5 @@ mod life;
 mod logs;
 mod memory;
 mod power;
+mod reload;
 mod server;
