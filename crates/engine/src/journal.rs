@@ -331,6 +331,8 @@ impl Journal {
     }
 
     fn failed(&mut self, error: &StoreError, appends: Vec<Waiting>) {
+        let full = matches!(error, StoreError::DiskFull { .. });
+        self.status.disk_full.store(full, Ordering::Relaxed);
         if !self.status.failing.swap(true, Ordering::Relaxed) {
             metrics::gauge!(metric::LOG_FAILING).set(1.0);
             tracing::error!("{error}; events are refused until the log can be written again");

@@ -5,6 +5,7 @@
 //!
 //! - [`backend`]: the traits that whoever wires the program implements
 //! - `server`: binds, accepts, stops in order; `connection`, `limits`, `rates`: what it accepts
+//! - `starting`: what is answered until the feeds are there
 //! - `http`: the router and its handlers; `problem`: errors as RFC 9457 documents
 //! - `ingest`: events from clients, decoded, kept and answered for
 //! - `ws`: RFC 6455 and the messages of `tidewire.v1`
@@ -28,7 +29,9 @@ mod problem;
 mod rates;
 mod server;
 mod shared;
+mod starting;
 mod ws;
 
 pub use backend::Backend;
 pub use server::{BindError, Bound, Options, Settings, bind};
+pub use starting::{Progress, Starting};

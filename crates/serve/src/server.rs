@@ -38,6 +38,7 @@ use crate::{
     poll::Polls,
     problem::{self, Problem},
     shared::Shared,
+    starting::{Progress, Starting},
 };
 
 /// Connections that the kernel holds until they are accepted.
@@ -123,7 +124,7 @@ pub enum BindError {
 
 /// A server that has its port. Clients that connect now wait until it runs.
 pub struct Bound {
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     address: SocketAddr,
     options: Options,
 }
@@ -144,7 +145,7 @@ pub async fn bind(options: Options) -> Result<Bound, BindError> {
             Ok(listener) => {
                 let address =
                     listener.local_addr().map_err(|source| BindError::Other { listen: listen.clone(), source })?;
-                return Ok(Bound { listener, address, options });
+                return Ok(Bound { listener: Arc::new(listener), address, options });
             }
             Err(e) => failure = e,
         }
@@ -167,6 +168,12 @@ impl Bound {
     /// Where the server listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Until what this gives back is dropped, tells who comes how far the start is. Clients that
+    /// come in the first moments wait instead.
+    pub fn answer_while_starting(&self, prometheus: PrometheusHandle, progress: Progress) -> Starting {
+        Starting::begin(Arc::clone(&self.listener), self.address, &self.options, prometheus, progress)
     }
 
     /// Serves until `shutdown`. Then accepts no more, tells viewers `closing`, and gives

@@ -33,9 +33,28 @@ use crate::{check, report::count};
 /// that nobody's half-written file is taken.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What a configuration was loaded with, and how its files stood before they were read: what
+/// is written to them meanwhile is a change.
+pub(crate) struct Loaded {
+    options: config::Options,
+    files: Stamps,
+}
+
+impl Loaded {
+    /// For files that are about to be read.
+    pub(crate) fn with(options: config::Options) -> Self {
+        Self { files: stamps(&options.paths), options }
+    }
+
+    /// What to load.
+    pub(crate) fn options(&self) -> &config::Options {
+        &self.options
+    }
+}
+
 /// What is loaded, what of it runs, and where changes go.
 pub(crate) struct Reload {
-    options: config::Options,
+    loaded: Loaded,
     running: Arc<Config>,
     changes: mpsc::Sender<Settings>,
     hang_up: Signal,
@@ -44,40 +63,34 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// For a server that runs `running`, loaded with `options`.
-    pub(crate) fn new(
-        options: config::Options,
-        running: Config,
-        changes: mpsc::Sender<Settings>,
-        hang_up: Signal,
-    ) -> Self {
+    /// For a server that runs `running`.
+    pub(crate) fn new(loaded: Loaded, running: Config, changes: mpsc::Sender<Settings>, hang_up: Signal) -> Self {
         register();
-        Self { options, running: Arc::new(running), changes, hang_up, said: Vec::new() }
+        Self { loaded, running: Arc::new(running), changes, hang_up, said: Vec::new() }
     }
 
     /// Loads again at each SIGHUP and change of the files, until the server is gone.
     pub(crate) async fn run(mut self) {
         let mut clock = interval(LOOK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut loaded = stamps(&self.options.paths);
-        let mut seen = loaded.clone();
+        let mut seen = self.loaded.files.clone();
         loop {
             let asked = tokio::select! {
                 hung_up = self.hang_up.recv() => hung_up.is_some(),
                 _ = clock.tick() => false,
                 () = self.changes.closed() => return,
             };
-            let now = stamps(&self.options.paths);
+            let now = stamps(&self.loaded.options.paths);
             let quiet = std::mem::replace(&mut seen, now.clone()) == now;
-            if asked || (quiet && now != loaded) {
-                loaded = now;
+            if asked || (quiet && now != self.loaded.files) {
+                self.loaded.files = now;
                 self.load(asked).await;
             }
         }
     }
 
     async fn load(&mut self, asked: bool) {
-        let (options, running) = (self.options.clone(), Arc::clone(&self.running));
+        let (options, running) = (self.loaded.options.clone(), Arc::clone(&self.running));
         // Planning SQL takes a while.
         let loading = tokio::task::spawn_blocking(move || {
             let (config, plans) = check::load_with(&options)?;

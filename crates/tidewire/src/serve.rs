@@ -1,6 +1,11 @@
 //! `tidewire serve` and `tidewire demo`.
 
-use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
+use std::{
+    io::Write as _,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use config::{Config, Durability};
 use engine::Engine;
@@ -16,7 +21,7 @@ use crate::{
     cli::{DemoOptions, ServeOptions},
     counts,
     log::{self, Told},
-    reload::{self, Reload},
+    reload::{self, Loaded, Reload},
     report::{Failure, count},
 };
 
@@ -44,19 +49,14 @@ pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Fai
         data_dir: options.data_dir.clone(),
         memory: options.memory,
     };
-    let (config, plans) = check::load_with(&options).map_err(|p| Failure::problems(&p))?;
-    run(&config, &plans, Some(options), told, vfs)
+    let loaded = Loaded::with(options);
+    let (config, plans) = check::load_with(loaded.options()).map_err(|p| Failure::problems(&p))?;
+    run(&config, &plans, Some(loaded), told, vfs)
 }
 
 /// Runs until it is told to stop. `loaded` is what the configuration was loaded with, if there
 /// are files that may change.
-fn run(
-    config: &Config,
-    plans: &[Plan],
-    loaded: Option<config::Options>,
-    told: Told,
-    vfs: Option<&str>,
-) -> Result<(), Failure> {
+fn run(config: &Config, plans: &[Plan], loaded: Option<Loaded>, told: Told, vfs: Option<&str>) -> Result<(), Failure> {
     let prometheus = counts::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -73,7 +73,14 @@ fn run(
         })
         .await
         .map_err(|e| Failure::new(e.to_string()))?;
-        let engine = start_engine(config, plans, vfs)?;
+        let progress = Arc::new(engine::Progress::default());
+        let starting = {
+            let progress = Arc::clone(&progress);
+            bound.answer_while_starting(prometheus.clone(), Arc::new(move || how_far(&progress)))
+        };
+        // It blocks this thread; who asks meanwhile is answered on others.
+        let engine = start_engine(config, plans, vfs, &progress)?;
+        drop(starting);
         for note in &engine.notes {
             tracing::info!("{note}");
         }
@@ -88,9 +95,9 @@ fn run(
         };
         let (changes, changed) = mpsc::channel(1);
         match loaded {
-            Some(options) => {
+            Some(loaded) => {
                 let hang_up = signal(SignalKind::hangup()).map_err(unheard)?;
-                let reload = Reload::new(options, config.clone(), changes, hang_up);
+                let reload = Reload::new(loaded, config.clone(), changes, hang_up);
                 tokio::spawn(reload.run());
             }
             None => reload::register(),
@@ -102,7 +109,21 @@ fn run(
     })
 }
 
-fn start_engine(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<Engine, Failure> {
+/// How far a start is.
+fn how_far(progress: &engine::Progress) -> String {
+    let (ticks, replayed) = (progress.ticks.load(Ordering::Relaxed), progress.replayed.load(Ordering::Relaxed));
+    if ticks == 0 {
+        return "the server is starting: it reads its last checkpoint".to_owned();
+    }
+    format!("the server is starting: it has replayed {replayed} of {ticks} ticks since its last checkpoint")
+}
+
+fn start_engine(
+    config: &Config,
+    plans: &[Plan],
+    vfs: Option<&str>,
+    progress: &engine::Progress,
+) -> Result<Engine, Failure> {
     let opened = store::open(&store::Options {
         dir: config.data_dir.clone(),
         durability: match config.durability {
@@ -112,7 +133,7 @@ fn start_engine(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<En
         vfs: vfs.map(ToOwned::to_owned),
     })
     .map_err(|e| Failure::new(e.to_string()))?;
-    Engine::start(config, plans, opened).map_err(|e| Failure::new(e.to_string()))
+    Engine::start(config, plans, opened, progress).map_err(|e| Failure::new(e.to_string()))
 }
 
 /// One line: where it listens, where it keeps and how surely, what it serves.

@@ -41,11 +41,17 @@ pub async fn check_host(State(app): State<Arc<App>>, request: Request, next: Nex
     if !app.loopback || is_local(request.headers(), &app.shared.current().cors) {
         return next.run(request).await;
     }
-    let detail = "this server listens on loopback and answers to localhost; list other origins in `cors:`";
-    Problem::new(Code::ForbiddenOrigin, detail).into_response()
+    foreign_host().into_response()
 }
 
-fn is_local(headers: &HeaderMap, cors: &[String]) -> bool {
+/// The answer to a `Host` that is not this machine.
+pub fn foreign_host() -> Problem {
+    let detail = "this server listens on loopback and answers to localhost; list other origins in `cors:`";
+    Problem::new(Code::ForbiddenOrigin, detail)
+}
+
+/// Whether `Host` is this machine, or one of a listed origin.
+pub fn is_local(headers: &HeaderMap, cors: &[String]) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|h| h.to_str().ok()) else { return false };
     let name = without_port(host);
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| name.eq_ignore_ascii_case(local))

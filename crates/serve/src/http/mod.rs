@@ -15,7 +15,7 @@ mod dead_letters;
 mod feeds;
 pub mod guard;
 mod openapi;
-mod ops;
+pub mod ops;
 mod page;
 mod read;
 mod streams;

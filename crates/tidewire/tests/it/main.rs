@@ -11,4 +11,5 @@ mod logs;
 mod memory;
 mod power;
 mod reload;
+mod restart;
 mod server;

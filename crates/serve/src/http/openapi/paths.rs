@@ -215,8 +215,9 @@ fn live() -> Operation {
 
 fn ready() -> Operation {
     Operation::get("ready", "operations", "Whether requests can be served")
+        .query("exclude", text(), "A code of `reasons` that does not count, such as `source_failed`.")
         .answers(200, Answer::new("They can.").text("text/plain"))
-        .refuses(&[Code::Unavailable, Code::Shutdown])
+        .refuses(&[Code::BadRequest, Code::Unavailable, Code::Shutdown])
 }
 
 fn metrics() -> Operation {
