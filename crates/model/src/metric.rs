@@ -31,6 +31,7 @@ pub const ALL: &[&str] = &[
     RESETS,
     LAGGING,
     UNSENT_BYTES,
+    QUERY_SECONDS,
 ];
 
 /// Messages sent to the viewers of a dashboard. Label `dashboard_id`.
@@ -92,3 +93,5 @@ pub const RESETS: &str = "tidewire_resets_total";
 pub const LAGGING: &str = "tidewire_lagging_viewers";
 /// Bytes that wait until viewers' sockets take them.
 pub const UNSENT_BYTES: &str = "tidewire_unsent_bytes";
+/// Time of a pull query, refused ones too, in seconds.
+pub const QUERY_SECONDS: &str = "tidewire_query_seconds";

@@ -6,12 +6,14 @@
 //! - one module a command: `serve` (also `demo`), `check`, `push`, `tail`, `rebuild`,
 //!   `dead_letters` (also `replay`)
 //! - `backend`: the engine, as `serve` sees it
+//! - `pull`: queries over feeds, each in a process of its own
 //! - `report`: how errors and progress are told
 
 mod backend;
 mod check;
 pub mod cli;
 mod dead_letters;
+mod pull;
 mod push;
 mod rebuild;
 mod report;
@@ -50,6 +52,7 @@ pub fn run_on<I: IntoIterator<Item = OsString>>(args: I, vfs: Option<&str>) -> E
         Command::Replay(options) => dead_letters::replay(&options),
         Command::Rebuild(options) => rebuild::rebuild(&options),
         Command::Schema => check::schema(),
+        Command::RunQuery => pull::worker::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,4 +9,5 @@ mod flights;
 mod life;
 mod memory;
 mod power;
+mod query;
 mod server;
