@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::{
     StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
@@ -178,6 +178,16 @@ impl Http {
         serde_json::from_str(&text).map_err(|_| not_ours(StatusCode::OK))
     }
 
+    /// The answer to one SELECT over one feed, in the media type `accept`; one attempt.
+    pub async fn query(&self, sql: &str, accept: &str) -> Result<Queried, Error> {
+        let body = serde_json::json!({ "sql": sql }).to_string();
+        let request = self.client.post(self.address.path(&["v1", "query"])).body(body);
+        let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, accept);
+        let (headers, body) = self.exchange(request).await?;
+        let truncated = headers.get("tidewire-truncated").is_some_and(|value| value == "true");
+        Ok(Queried { body, truncated })
+    }
+
     /// Has the server make a feed anew from the log. Returns when that has begun.
     pub async fn rebuild(&self, feed: &str) -> Result<(), Error> {
         let url = self.address.path(&["v1", "feeds", feed, "rebuild"]);
@@ -196,17 +206,30 @@ impl Http {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<String, Error> {
+        self.exchange(request).await.map(|(_, text)| text)
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<(HeaderMap, String), Error> {
         let url = self.address.base().to_owned();
         let unreachable = |e: &reqwest::Error| Error::Unreachable { url: url.clone(), reason: chain(e) };
         let response = request.send().await.map_err(|e| unreachable(&e))?;
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.map_err(|e| unreachable(&e))?;
         if status.is_success() {
-            Ok(text)
+            Ok((headers, text))
         } else {
             Err(refused(status, serde_json::from_str(&text).unwrap_or_default()))
         }
     }
+}
+
+/// The answer to a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queried {
+    /// In the media type that was asked for.
+    pub body: String,
+    /// Whether there were more rows than an answer may have.
+    pub truncated: bool,
 }
 
 #[derive(Deserialize)]

@@ -785,6 +785,24 @@ pub(crate) static LIMITS: Section = Section {
             "64KiB",
             "Bytes of the socket's send buffer for a WebSocket viewer.",
         ),
+        or(
+            "query_timeout",
+            Shape::Duration { low: Duration::from_millis(10), high: secs(HOUR) },
+            "5s",
+            "Time of a query over a feed, with the wait for its turn.",
+        ),
+        or(
+            "query_memory",
+            Shape::Size { low: MIB, high: TIB },
+            "64MiB",
+            "Bytes that a query over a feed may remember, and bytes of its answer.",
+        ),
+        or(
+            "query_rows",
+            Shape::Count { low: 1, high: 10_000_000 },
+            "10000",
+            "Rows of the answer to a query over a feed; what is beyond them is left out.",
+        ),
     ],
     elsewhere: &[],
 };

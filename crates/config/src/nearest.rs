@@ -16,7 +16,7 @@ pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
 /// `what` says what they are, in the plural.
 pub(crate) fn advice(word: &str, what: &str, names: &[&str]) -> Option<String> {
     /// More names than this help nobody.
-    const FEW: usize = 15;
+    const FEW: usize = 20;
     if let Some(name) = nearest(word, names.iter().copied()) {
         return Some(format!("did you mean `{name}`?"));
     }

@@ -466,6 +466,12 @@ pub struct Limits {
     pub max_pending: usize,
     /// Bytes of the socket's send buffer for a WebSocket viewer: `send_buffer: 64KiB`.
     pub send_buffer: usize,
+    /// Time of a pull query, with the wait for its turn: `query_timeout: 5s`.
+    pub query_timeout: Duration,
+    /// Bytes that a pull query may remember, and bytes of its answer: `query_memory: 64MiB`.
+    pub query_memory: usize,
+    /// Rows of a pull query's answer: `query_rows: 10000`.
+    pub query_rows: usize,
 }
 
 impl Default for Limits {
@@ -486,6 +492,9 @@ impl Default for Limits {
             ping_interval: Duration::from_secs(25),
             max_pending: 64 << 20,
             send_buffer: 64 << 10,
+            query_timeout: Duration::from_secs(5),
+            query_memory: 64 << 20,
+            query_rows: 10_000,
         }
     }
 }

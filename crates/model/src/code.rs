@@ -36,6 +36,8 @@ codes! {
     MalformedCursor = "malformed_cursor", 400;
     /// A WebSocket message that is not JSON or lacks a field.
     BadMessage = "bad_message", 400;
+    /// An SQL query that cannot be asked: it is more than one SELECT over one feed, or wrong.
+    BadQuery = "bad_query", 400;
     /// A page of another origin would write or open a socket.
     ForbiddenOrigin = "forbidden_origin", 403;
     /// No such path.
@@ -70,6 +72,12 @@ codes! {
     IdempotencyMismatch = "idempotency_mismatch", 422;
     /// The stream reads its source and takes no events from clients.
     NotWritable = "not_writable", 422;
+    /// The query took longer than a query may.
+    QueryTimeout = "query_timeout", 422;
+    /// The query needs more memory than a query may have.
+    QueryTooLarge = "query_too_large", 422;
+    /// The query failed on a value: a division by zero, or a cast.
+    QueryFailed = "query_failed", 422;
     /// More than the limit of connections, subscriptions or requests.
     LimitReached = "limit_reached", 429;
     /// A fault of ours; the log has more.

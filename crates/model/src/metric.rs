@@ -81,6 +81,7 @@ pub const ALL: &[Metric] = &[
     gauge(CONFIG_LAST_RELOAD_OK, "0 while the configuration on disk is refused and an older one is in use"),
     gauge(CONFIG_RESTART_NEEDED, "1 while the configuration on disk says something that only a restart brings"),
     gauge(BUILD_INFO, "Always 1; says which version runs"),
+    histogram(QUERY_SECONDS, "Time of a pull query, refused ones too"),
 ];
 
 /// Messages sent to the viewers of a dashboard. Label `dashboard_id`.
@@ -151,3 +152,5 @@ pub const CONFIG_LAST_RELOAD_OK: &str = "tidewire_config_last_reload_ok";
 pub const CONFIG_RESTART_NEEDED: &str = "tidewire_config_restart_needed";
 /// Always 1. Label `version`.
 pub const BUILD_INFO: &str = "tidewire_build_info";
+/// Time of a pull query, refused ones too, in seconds.
+pub const QUERY_SECONDS: &str = "tidewire_query_seconds";

@@ -25,6 +25,7 @@
 //! - `grow`: aggregates whose state grows with what they have seen
 //! - `state`: where groups live between ticks, and how they are written
 //! - `watermark`: how far a stream's time has come
+//! - [`Select`] (`select`): a SELECT over the rows of a feed, run once
 //! - `letter`: rows that could not go on
 //!
 //! Pure (INV-10): time and input are passed in.
@@ -35,6 +36,7 @@ mod grow;
 mod letter;
 mod plan;
 mod run;
+mod select;
 mod stage;
 mod state;
 mod watermark;
@@ -44,5 +46,6 @@ pub use define::{Emit, FeedDef, Part, QueryError, StreamDef};
 pub use letter::Refused;
 pub use plan::{Plan, plan};
 pub use run::{Counters, Output, Query, Tick};
+pub use select::{Select, SelectError, SelectLimits, Selected};
 pub use state::block::StateError;
 pub use watermark::{TimeOptions, Watermarks};

@@ -1,13 +1,13 @@
 //! What stands behind the server. The server knows neither engine nor store: it asks
 //! through these traits, and tests answer with a table in memory.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use feed::{Changes, Delta};
 use futures_util::future::BoxFuture;
-use model::{DeadLetter, FeedSchema, KeptLetter, LetterId, Letters, Offset, ViewId};
+use model::{Column, DeadLetter, FeedSchema, KeptLetter, LetterId, Letters, Offset, ViewId};
 
 /// A stream, as clients see it.
 #[derive(Debug, Clone)]
@@ -161,6 +161,56 @@ pub struct Reason {
     pub message: String,
 }
 
+/// The answer to a pull query.
+#[derive(Debug, Clone)]
+pub struct QueryAnswer {
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its rows, in the schema of the columns.
+    pub batches: Vec<RecordBatch>,
+    /// Whether there were more than an answer may have.
+    pub truncated: bool,
+}
+
+/// Why a pull query has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// It is none that can be asked.
+    #[error("{0}")]
+    Refused(String),
+    /// It took longer than it may.
+    #[error("the query took longer than {} (limits.query_timeout); ask for less", seconds(*.limit))]
+    TimedOut {
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// It needed more memory than it may have.
+    #[error("the query needs more than {limit} bytes (limits.query_memory); group by less, or add WHERE or LIMIT")]
+    TooLarge {
+        /// How much it may have.
+        limit: usize,
+    },
+    /// It failed on a value.
+    #[error("{0}")]
+    Failed(String),
+    /// Other queries are under way.
+    #[error("as many queries as may run at once are under way")]
+    Busy {
+        /// When to come again, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// A fault of ours, of which the log has more.
+    #[error("the query could not be run; the server's log says why")]
+    Fault,
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
 /// How a feed stands.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FeedStatus {
@@ -221,6 +271,9 @@ pub trait Backend: Send + Sync + 'static {
     fn dead_letters(&self, stream: usize, wanted: Letters) -> BoxFuture<'static, Result<Vec<KeptLetter>, Unavailable>>;
     /// Begins to make a feed anew from the past; [`FeedStatus::rebuilding`] says how far it is.
     fn rebuild(&self, feed: usize) -> BoxFuture<'static, Result<(), RebuildError>>;
+    /// Runs one SELECT over the rows of one feed that the caller may see, within
+    /// [`config::Limits`]. Dropped, it is no longer run.
+    fn query(&self, sql: String) -> BoxFuture<'static, Result<QueryAnswer, QueryError>>;
     /// A shard's inbox. `wake` is called from the writer's thread when there is something
     /// to take, so it is cheap and never blocks.
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox>;

@@ -123,7 +123,13 @@ mod tests {
 
     fn dashboard(name: &str, title: &str) -> Dashboard {
         let place = Place { file: "t.yaml".into(), line: 1, column: 1 };
-        Dashboard { name: name.to_owned(), title: title.to_owned(), place, panels: Vec::new() }
+        Dashboard {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            range: std::time::Duration::from_secs(900),
+            place,
+            panels: Vec::new(),
+        }
     }
 
     #[test]

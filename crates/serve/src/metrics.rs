@@ -1,7 +1,7 @@
 //! Handles of the metrics that the server counts. Made once, held where they are needed:
 //! nothing is looked up by name on a hot path.
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use model::{Code, metric};
 
 use crate::encode::framing::Framing;
@@ -21,6 +21,8 @@ pub struct ServerMetrics {
     /// Viewers whose socket takes no more at the moment.
     pub lagging: Gauge,
     pub unsent_bytes: Gauge,
+    /// Time of a pull query.
+    pub query_seconds: Histogram,
 }
 
 impl ServerMetrics {
@@ -34,6 +36,7 @@ impl ServerMetrics {
             bytes_sent: counter!(metric::BYTES_SENT),
             lagging: gauge!(metric::LAGGING),
             unsent_bytes: gauge!(metric::UNSENT_BYTES),
+            query_seconds: histogram!(metric::QUERY_SECONDS),
         }
     }
 

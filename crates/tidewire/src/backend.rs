@@ -9,9 +9,11 @@ use futures_util::future::BoxFuture;
 use model::{KeptLetter, Letters, Offset};
 use query::Plan;
 use serve::backend::{
-    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, Reason, RebuildError, Status, StreamInfo,
-    StreamStatus, Unavailable,
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, QueryAnswer, QueryError, Reason, RebuildError,
+    Status, StreamInfo, StreamStatus, Unavailable,
 };
+
+use crate::pull::Pull;
 
 /// How long a producer that was told to come again should wait, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
@@ -22,11 +24,20 @@ pub(crate) struct EngineBackend {
     streams: Vec<StreamInfo>,
     feeds: Vec<FeedInfo>,
     dashboards: Vec<Dashboard>,
+    pull: Pull,
 }
 
 impl EngineBackend {
     pub(crate) fn new(handle: Handle, config: &Config, plans: &[Plan]) -> Self {
         let views = &handle.status().views;
+        let feeds = config.feeds.iter().zip(plans).zip(views).map(|((feed, plan), view)| FeedInfo {
+            name: feed.name.clone(),
+            schema: plan.output().clone(),
+            view: *view,
+            sql: feed.sql.text.clone(),
+            stream: plan.stream().to_owned(),
+        });
+        let feeds: Vec<FeedInfo> = feeds.collect();
         Self {
             streams: config
                 .streams
@@ -40,19 +51,8 @@ impl EngineBackend {
                     implied: s.is_implied(),
                 })
                 .collect(),
-            feeds: config
-                .feeds
-                .iter()
-                .zip(plans)
-                .zip(views)
-                .map(|((feed, plan), view)| FeedInfo {
-                    name: feed.name.clone(),
-                    schema: plan.output().clone(),
-                    view: *view,
-                    sql: feed.sql.text.clone(),
-                    stream: plan.stream().to_owned(),
-                })
-                .collect(),
+            pull: Pull::new(handle.clone(), &feeds, &config.limits),
+            feeds,
             dashboards: config.dashboards.clone(),
             handle,
         }
@@ -131,6 +131,10 @@ impl Backend for EngineBackend {
                 engine::RebuildError::Stopped => RebuildError::Stopping,
             })
         })
+    }
+
+    fn query(&self, sql: String) -> BoxFuture<'static, Result<QueryAnswer, QueryError>> {
+        Box::pin(self.pull.query(sql))
     }
 
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {

@@ -55,6 +55,9 @@ pub enum Command {
     Rebuild(RebuildOptions),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
+    /// Run one query for the server that started this process.
+    #[command(hide = true)]
+    RunQuery,
 }
 
 /// Options of `demo`.

@@ -9,6 +9,7 @@
 //! - `counts`: what metrics there are
 //! - [`log`]: what the server tells of itself, and how
 //! - `reload`: another configuration while the server runs
+//! - `pull`: queries over feeds, each in a process of its own
 //! - `report`: how errors and progress are told
 
 mod backend;
@@ -17,6 +18,7 @@ pub mod cli;
 mod counts;
 mod dead_letters;
 pub mod log;
+mod pull;
 mod push;
 mod rebuild;
 mod reload;
@@ -56,6 +58,7 @@ pub fn run_on<I: IntoIterator<Item = OsString>>(args: I, vfs: Option<&str>) -> E
         Command::Replay(options) => dead_letters::replay(&options),
         Command::Rebuild(options) => rebuild::rebuild(&options),
         Command::Schema => check::schema(),
+        Command::RunQuery => pull::worker::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

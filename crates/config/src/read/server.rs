@@ -111,6 +111,9 @@ pub(super) fn limits(reader: &mut Reader<'_>, root: &Fields<'_>) -> Limits {
         ping_interval: reader.duration(f, "ping_interval"),
         max_pending: size(reader, f, "max_pending"),
         send_buffer: size(reader, f, "send_buffer"),
+        query_timeout: reader.duration(f, "query_timeout"),
+        query_memory: size(reader, f, "query_memory"),
+        query_rows: count(reader, f, "query_rows"),
     };
     if reader.problems.len() == problems {
         between(reader, f, &limits);

@@ -62,7 +62,7 @@ t.yaml:7:44: unknown key `columns` in the line panel
 t.yaml:1:11: unknown key `max_conections` in `limits`
   did you mean `max_connections`?
 t.yaml:1:30: unknown key `5` in `limits`
-  the keys here are `max_connections`, `max_connections_per_address`, `max_requests_per_second`, `max_requests_per_second_per_address`, `max_subscriptions`, `max_message`, `max_body`, `max_unpacked_body`, `max_record`, `max_header`, `header_timeout`, `body_timeout`, `ping_interval`, `max_pending`, `send_buffer`
+  the keys here are `max_connections`, `max_connections_per_address`, `max_requests_per_second`, `max_requests_per_second_per_address`, `max_subscriptions`, `max_message`, `max_body`, `max_unpacked_body`, `max_record`, `max_header`, `header_timeout`, `body_timeout`, `ping_interval`, `max_pending`, `send_buffer`, `query_timeout`, `query_memory`, `query_rows`
 ",
     );
 }

@@ -1,14 +1,14 @@
 //! SQL to a [`Plan`], or every reason why not.
 
-mod expressions;
+pub(crate) mod expressions;
 mod growth;
 mod json;
-mod names;
-mod output;
-mod planner;
-mod session;
+pub(crate) mod names;
+pub(crate) mod output;
+pub(crate) mod planner;
+pub(crate) mod session;
 mod split;
-mod sql;
+pub(crate) mod sql;
 mod window;
 
 use std::sync::Arc;

@@ -55,7 +55,7 @@ pub(crate) struct Draft {
 }
 
 /// The type that a feed's column has for values of this type, where none is lost.
-pub(super) fn widened(from: &Arrow, json: bool) -> Option<DataType> {
+pub(crate) fn widened(from: &Arrow, json: bool) -> Option<DataType> {
     Some(match from {
         Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View if json => DataType::Json,
         Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View => DataType::Text,

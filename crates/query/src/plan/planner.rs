@@ -455,7 +455,7 @@ fn span(error: &DataFusionError) -> Option<Span> {
     Some(Span { start: at(span.start), end: at(span.end) })
 }
 
-fn from_datafusion(error: &DataFusionError, part: Part) -> QueryError {
+pub(crate) fn from_datafusion(error: &DataFusionError, part: Part) -> QueryError {
     let message = message(error);
     let problem = ungrouped(&message).or_else(|| mistyped(&message)).unwrap_or_else(|| Problem::new(message));
     match span(error) {

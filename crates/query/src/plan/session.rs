@@ -32,26 +32,36 @@ pub(crate) const DATAFUSION: &str = "55";
 /// The rules are those that keep a plan a chain of filters, projections and one
 /// aggregate; others would turn it into something that cannot be split.
 pub(crate) fn session() -> SessionState {
-    let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
-    let options = config.options_mut();
-    options.sql_parser.collect_spans = true;
-    options.sql_parser.dialect = Dialect::PostgreSQL;
-    // Text is Utf8 in every batch; views would be cast back and forth.
-    options.sql_parser.map_string_types_to_utf8view = false;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
         Arc::new(SimplifyExpressions::new()),
         Arc::new(EliminateFilter::new()),
         Arc::new(PushDownFilter::new()),
         Arc::new(OptimizeProjections::new()),
     ];
-    let mut state =
-        SessionStateBuilder::new().with_config(config).with_default_features().with_optimizer_rules(rules).build();
+    let builder = SessionStateBuilder::new().with_config(config()).with_default_features();
+    let mut state = builder.with_optimizer_rules(rules).build();
+    register(&mut state);
+    state
+}
+
+/// How SQL is read everywhere.
+pub(crate) fn config() -> SessionConfig {
+    let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    // Text is Utf8 in every batch; views would be cast back and forth.
+    options.sql_parser.map_string_types_to_utf8view = false;
+    config
+}
+
+/// Adds the functions of ours.
+pub(crate) fn register(state: &mut SessionState) {
     for function in functions() {
         // It only fails where functions cannot be registered at all.
         let _ = state.register_udaf(function);
     }
-    let _ = json::register(&mut state);
-    state
+    let _ = json::register(state);
 }
 
 /// Plans a statement over one table, and optimises it.
@@ -69,7 +79,7 @@ pub(crate) fn optimized(
 }
 
 /// The result of a future that never waits: planning is async in its signature alone.
-fn ready<T>(future: impl Future<Output = T>) -> Result<T> {
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> Result<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
         Poll::Pending => internal_err!("planning waited for something"),

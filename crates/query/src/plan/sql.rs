@@ -64,6 +64,12 @@ impl Problem {
         self
     }
 
+    /// One that was told already.
+    pub(crate) fn from_error(error: QueryError) -> Self {
+        let place = error.at.map(|(line, column)| Location { line: line.into(), column: column.into() });
+        Self { message: error.message, hint: error.hint, span: place.map(|start| Span { start, end: start }) }
+    }
+
     pub(crate) fn error(self, part: Part) -> QueryError {
         QueryError {
             message: self.message,
@@ -178,7 +184,7 @@ pub(crate) fn parse(
     Some(Parsed { stream: source.stream, window: source.window, group_spans, statement })
 }
 
-fn read_statements(sql: &str) -> Result<Vec<Statement>, Problem> {
+pub(crate) fn read_statements(sql: &str) -> Result<Vec<Statement>, Problem> {
     let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(|error| parse_problem(&ParserError::from(error).to_string(), &[]))?;
@@ -193,14 +199,14 @@ fn read_statements(sql: &str) -> Result<Vec<Statement>, Problem> {
         .map_err(|error| parse_problem(&error.to_string(), &tokens))
 }
 
-fn too_deep() -> Problem {
+pub(crate) fn too_deep() -> Problem {
     Problem::new("the SQL is too long or nests too deeply").hint(format!(
         "at most {MAX_DEPTH} levels and {MAX_TOKENS} words are read; x IN (…) takes the place of a long chain of OR"
     ))
 }
 
 /// Stops at the first expression that is too deep, before a recursion runs out of stack.
-fn is_too_deep(query: &Query) -> bool {
+pub(crate) fn is_too_deep(query: &Query) -> bool {
     struct Depth(usize);
     impl Visitor for Depth {
         type Break = ();
@@ -503,7 +509,7 @@ fn group_by(select: &Select, problems: &mut Vec<Problem>) -> (Vec<Span>, bool) {
 }
 
 /// Gives columns without a name the text of their expression.
-fn name_columns(select: &mut Select) {
+pub(crate) fn name_columns(select: &mut Select) {
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) = item
             && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))

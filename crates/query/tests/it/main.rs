@@ -8,4 +8,5 @@ mod damage;
 mod grow;
 mod json;
 mod refusals;
+mod select;
 mod ticks;

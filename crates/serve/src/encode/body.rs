@@ -8,6 +8,7 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
 use bytes::Bytes;
 use feed::{Changes, Delta, Snapshot};
+use model::Column;
 
 use crate::encode::{
     compress::Coding,
@@ -163,7 +164,7 @@ impl FrameEncoder {
             }
             Representation::Ndjson => {
                 for batch in snapshot.batches() {
-                    self.lines(&batch, &mut out);
+                    write_lines(&self.schema.schema.columns, &batch, &mut out);
                     chunks.take(&mut out);
                 }
             }
@@ -211,20 +212,6 @@ impl FrameEncoder {
         out.end_map();
     }
 
-    fn lines(&self, batch: &RecordBatch, out: &mut Vec<u8>) {
-        let columns = Cells::of(batch);
-        for row in 0..batch.num_rows() {
-            let mut line = Json::new(out);
-            line.map(columns.len());
-            for (cells, column) in columns.iter().zip(&self.schema.schema.columns) {
-                line.key(&column.name);
-                line.cell(cells, row);
-            }
-            line.end_map();
-            out.push(b'\n');
-        }
-    }
-
     fn arrow(&self, snapshot: &Snapshot, chunks: &mut Chunks) -> Result<Vec<u8>, ArrowError> {
         let mut writer = StreamWriter::try_new(Vec::new(), &self.schema.schema.to_arrow())?;
         for batch in snapshot.batches() {
@@ -232,6 +219,21 @@ impl FrameEncoder {
             chunks.take(writer.get_mut());
         }
         writer.into_inner()
+    }
+}
+
+/// A JSON object a row, a line each.
+pub fn write_lines(columns: &[Column], batch: &RecordBatch, out: &mut Vec<u8>) {
+    let cells = Cells::of(batch);
+    for row in 0..batch.num_rows() {
+        let mut line = Json::new(out);
+        line.map(cells.len());
+        for (cells, column) in cells.iter().zip(columns) {
+            line.key(&column.name);
+            line.cell(cells, row);
+        }
+        line.end_map();
+        out.push(b'\n');
     }
 }
 

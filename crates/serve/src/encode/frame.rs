@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use bytes::Bytes;
 use feed::{Delta, Snapshot};
 use metrics::Counter;
-use model::{Cursor, FeedSchema, Offset};
+use model::{Column, Cursor, FeedSchema, Offset};
 
 use crate::{
     backend::FeedInfo,
@@ -189,22 +189,26 @@ impl FrameEncoder {
             out.text(&column.name);
         }
         out.end_array();
-        let columns = &self.schema.schema.columns;
-        out.key("columns");
-        out.array(columns.len());
-        for column in columns {
-            out.map(2);
-            out.entry("name", &column.name);
-            out.entry("type", &column.data_type.to_string());
-            out.end_map();
-        }
-        out.end_array();
+        write_column_names(&self.schema.schema.columns, out);
     }
 
     /// The view's name.
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// The entry `columns`.
+pub fn write_column_names(columns: &[Column], out: &mut impl Notation) {
+    out.key("columns");
+    out.array(columns.len());
+    for column in columns {
+        out.map(2);
+        out.entry("name", &column.name);
+        out.entry("type", &column.data_type.to_string());
+        out.end_map();
+    }
+    out.end_array();
 }
 
 /// Rows as `[[…],[…]]`.
@@ -222,7 +226,7 @@ fn write_rows(batch: &RecordBatch, out: &mut impl Notation) {
 }
 
 /// Rows as an array for each column.
-fn write_columns(group: &[RecordBatch], out: &mut impl Notation) {
+pub fn write_columns(group: &[RecordBatch], out: &mut impl Notation) {
     let rows = group.iter().map(RecordBatch::num_rows).sum();
     let columns = group.first().map_or(0, RecordBatch::num_columns);
     out.array(columns);

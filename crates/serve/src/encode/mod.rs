@@ -6,9 +6,10 @@
 //! - [`frame`]: the deltas and snapshots of one feed, for sockets and streams of events
 //! - [`pieces`]: a snapshot in pieces
 //! - [`framing`]: what goes around a frame
-//! - [`body`], [`csv`]: the bodies of responses; [`compress`] packs them
+//! - [`body`], [`csv`]: the bodies of responses, [`answer`] those of queries; [`compress`] packs them
 //! - [`updates`]: a dashboard's plain updates
 
+pub mod answer;
 pub mod body;
 pub mod compress;
 mod csv;

@@ -6,31 +6,36 @@ use model::Code;
 
 use crate::{
     encode::{body::Representation, compress::Coding},
+    http::query,
     problem::Problem,
 };
 
 /// The form that the client likes best, of those which can say what is asked. Where it
 /// likes several as much, the one that it names first; JSON if it does not care.
 pub fn representation(headers: &HeaderMap, deltas: bool) -> Result<Representation, Problem> {
+    let usable: Vec<_> = Representation::ALL.into_iter().filter(|r| !deltas || r.has_deltas()).collect();
+    liked_best(headers, &usable, if deltas { "a feed with `since`" } else { "a feed" })
+}
+
+/// The same for the answer to a query.
+pub fn answer(headers: &HeaderMap) -> Result<Representation, Problem> {
+    liked_best(headers, &query::FORMS, "an answer")
+}
+
+fn liked_best(headers: &HeaderMap, usable: &[Representation], what: &str) -> Result<Representation, Problem> {
     let ranges = weights(headers, &header::ACCEPT);
     if ranges.is_empty() {
         return Ok(Representation::Json);
     }
-    let usable = Representation::ALL.into_iter().filter(|r| !deltas || r.has_deltas());
-    let rated = usable.enumerate().filter_map(|(order, r)| {
-        let (weight, position, exact) = rate(&ranges, r)?;
+    let rated = usable.iter().enumerate().filter_map(|(order, r)| {
+        let (weight, position, exact) = rate(&ranges, *r)?;
         // Ranges say nothing of an order, so `*/*` is JSON whatever stands before it.
         let position = if exact { position } else { ranges.len() };
-        Some(((weight, std::cmp::Reverse((position, order))), r))
+        Some(((weight, std::cmp::Reverse((position, order))), *r))
     });
     rated.max_by_key(|(rating, _)| *rating).map(|(_, r)| r).ok_or_else(|| {
-        let deltas = if deltas { " with `since`" } else { "" };
-        let names: Vec<_> =
-            Representation::ALL.iter().filter(|r| deltas.is_empty() || r.has_deltas()).map(|r| r.names()[0]).collect();
-        Problem::new(
-            Code::NotAcceptable,
-            format!("`Accept` takes none of what a feed{deltas} is had in: {}", names.join(", ")),
-        )
+        let names: Vec<_> = usable.iter().map(|r| r.names()[0]).collect();
+        Problem::new(Code::NotAcceptable, format!("`Accept` takes none of what {what} is had in: {}", names.join(", ")))
     })
 }
 

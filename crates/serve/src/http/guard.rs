@@ -33,7 +33,12 @@ pub fn cors(shared: &Arc<Shared>) -> CorsLayer {
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, HeaderName::from_static("tidewire-cursor")])
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            HeaderName::from_static("tidewire-cursor"),
+            HeaderName::from_static("tidewire-truncated"),
+        ])
 }
 
 /// Refuses a `Host` that is not this machine, while only this machine can connect.

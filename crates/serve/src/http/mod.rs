@@ -4,6 +4,7 @@
 //! - [`dead_letters`]: what was refused of them
 //! - [`body`]: bodies, within their limits
 //! - [`feeds`], [`read`]: which feeds there are; reading one; [`accept`]: in which form
+//! - [`query`]: SQL over one
 //! - [`page`]: the dashboards and their page
 //! - [`ops`]: liveness, readiness, metrics
 //! - [`openapi`]: all of it, described for programs
@@ -17,6 +18,7 @@ pub mod guard;
 mod openapi;
 pub mod ops;
 mod page;
+mod query;
 mod read;
 mod streams;
 
@@ -96,6 +98,7 @@ fn routes() -> Routes {
         .read("/v1/feeds", feeds::list)
         .read("/v1/feeds/{feed}", read::read)
         .write("/v1/feeds/{feed}/rebuild", feeds::rebuild)
+        .write("/v1/query", query::query)
         .read("/v1/dashboards", page::list)
         .read("/v1/dashboards/{dashboard}", page::describe)
         .socket("/v1/ws", handshake::open)

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use model::Code;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use serve::backend::AppendError;
+use serve::backend::{AppendError, QueryError};
 
 use crate::support::{Server, start, start_with};
 
@@ -85,6 +85,24 @@ async fn every_code_can_be_reached_where_it_is_described() {
             assert!(codes.contains(&json!(code.as_str())), "{method} {path}: {code:?}");
         }
         reached.insert(code.as_str());
+    }
+    for failure in [
+        QueryError::Refused("why".into()),
+        QueryError::TimedOut { limit: Duration::from_secs(5) },
+        QueryError::TooLarge { limit: 1 << 20 },
+        QueryError::Failed("why".into()),
+        QueryError::Busy { retry_after_ms: 1 },
+        QueryError::Stopping,
+        QueryError::Fault,
+    ] {
+        *server.memory.query_failure.lock() = Some(failure.clone());
+        let response = post("/v1/query", r#"{"sql":"SELECT 1"}"#).send().await.unwrap();
+        let status = response.status().as_u16().to_string();
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(problem["detail"], failure.to_string());
+        let codes = document["paths"]["/v1/query"]["post"]["responses"][&status]["x-codes"].as_array();
+        assert!(codes.is_some_and(|codes| codes.contains(&problem["code"])), "{problem}");
+        reached.extend(Code::ALL.iter().map(|c| c.as_str()).filter(|c| problem["code"] == *c));
     }
     let mut socket = server.client().await;
     socket.subscribe(1, "load", None).await;

@@ -10,6 +10,7 @@ mod large;
 mod limits;
 mod memory;
 mod publish;
+mod query;
 mod slow;
 mod socket;
 mod storm;

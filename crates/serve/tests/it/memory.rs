@@ -16,8 +16,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use model::{Column, DataType, Edge, FeedKind, FeedSchema, KeptLetter, Letters, Offset, RowChanges, Schema, ViewId};
 use parking_lot::Mutex;
 use serve::backend::{
-    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, Reason, RebuildError, Status,
-    StreamInfo, StreamStatus, Unavailable,
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, QueryAnswer, QueryError,
+    Reason, RebuildError, Status, StreamInfo, StreamStatus, Unavailable,
 };
 use tokio::sync::watch;
 
@@ -53,6 +53,8 @@ pub struct Memory {
     keys: Mutex<HashMap<String, (IdempotencyKey, Bytes)>>,
     /// What the next append fails with.
     pub failure: Mutex<Option<AppendError>>,
+    /// What the next query fails with.
+    pub query_failure: Mutex<Option<QueryError>>,
     pub ready: AtomicBool,
     /// While true, nothing that is appended is acknowledged.
     pub held: watch::Sender<bool>,
@@ -125,6 +127,7 @@ impl Memory {
             appends: Mutex::default(),
             keys: Mutex::default(),
             failure: Mutex::default(),
+            query_failure: Mutex::default(),
             ready: AtomicBool::new(true),
             held: watch::Sender::new(false),
             letters: Mutex::default(),
@@ -268,6 +271,22 @@ impl Backend for Memory {
 
     fn rebuild(&self, _: usize) -> BoxFuture<'static, Result<(), RebuildError>> {
         async { Err(RebuildError::Refused("a backend in memory has no past".to_owned())) }.boxed()
+    }
+
+    fn query(&self, sql: String) -> BoxFuture<'static, Result<QueryAnswer, QueryError>> {
+        let failure = self.query_failure.lock().take();
+        async move {
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            let columns = vec![Column::new("sql", DataType::Text), Column::new("n", DataType::BigInt)];
+            let values = RecordBatch::try_new(
+                Schema::new(columns.clone()).to_arrow(),
+                vec![Arc::new(StringArray::from(vec![sql])), Arc::new(Int64Array::from(vec![i64::MAX]))],
+            );
+            Ok(QueryAnswer { columns, batches: vec![values.unwrap()], truncated: true })
+        }
+        .boxed()
     }
 
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {

@@ -10,6 +10,7 @@ mod life;
 mod logs;
 mod memory;
 mod power;
+mod query;
 mod reload;
 mod restart;
 mod server;

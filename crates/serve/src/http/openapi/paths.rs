@@ -7,12 +7,12 @@ use utoipa::openapi::{
 };
 
 use super::{
-    operation::{Answer, Operation, shape, text},
+    operation::{Answer, Operation, Shape, shape, text},
     shapes,
 };
 use crate::{
     encode::body::Representation,
-    http::{dead_letters, feeds, page, streams},
+    http::{dead_letters, feeds, page, query as ask, streams},
     ingest::Receipt,
 };
 
@@ -29,6 +29,7 @@ pub fn all() -> Paths {
         ("/v1/feeds", list_feeds()),
         ("/v1/feeds/{feed}", read_feed()),
         ("/v1/feeds/{feed}/rebuild", rebuild_feed()),
+        ("/v1/query", query()),
         ("/v1/dashboards", list_dashboards()),
         ("/v1/dashboards/{dashboard}", describe_dashboard()),
         ("/v1/ws", open_socket()),
@@ -114,24 +115,50 @@ fn list_feeds() -> Operation {
         .answers_json::<feeds::Feeds>(200, "The feeds.")
 }
 
+/// A body in each of these forms; this is its shape in JSON.
+fn in_forms(answer: Answer, forms: &[Representation], json: &Shape) -> Answer {
+    forms.iter().fold(answer, |answer, form| {
+        // Without its parameters, which say more than the type.
+        let media = form.names()[0];
+        match form {
+            Representation::Json => answer.form(media, json.clone()),
+            Representation::Ndjson | Representation::Csv | Representation::EventStream => answer.text(media),
+            Representation::MessagePack | Representation::Arrow => answer.form(media, text().content_media_type(media)),
+        }
+    })
+}
+
+fn query() -> Operation {
+    let answer = Answer::new(
+        "The rows, in the form that `Accept` likes best. NDJSON, CSV and Arrow hold rows alone: whether some are \
+         missing says `Tidewire-Truncated`.",
+    );
+    let answer = in_forms(answer, &ask::FORMS, &shape::<shapes::QueryAnswer>())
+        .header("Tidewire-Truncated", text().enum_values(Some(["true", "false"])), "Whether there were more rows.")
+        .header("Content-Encoding", text(), "How the body is packed: what `Accept-Encoding` likes best.");
+    Operation::post("query", "feeds", "One SELECT over the rows of one feed")
+        .about(
+            "WHERE, GROUP BY, HAVING, DISTINCT, window functions, ORDER BY and LIMIT are read; joins and SELECTs \
+             within expressions are not. The limits are `limits.query_timeout`, `limits.query_memory` and \
+             `limits.query_rows`.",
+        )
+        .takes("The query.", [("application/json", shape::<ask::Asked>())])
+        .answers(200, answer)
+        .refuses(&[Code::BadRequest, Code::BadQuery, Code::NotAcceptable, Code::RequestTimeout])
+        .refuses(&[Code::TooLarge, Code::UnsupportedMedia])
+        .refuses(&[Code::QueryTimeout, Code::QueryTooLarge, Code::QueryFailed])
+        .refuses(&[Code::Internal, Code::Unavailable, Code::Shutdown])
+}
+
 fn read_feed() -> Operation {
     let both = OneOfBuilder::new().item(shape::<shapes::Snapshot>()).item(shape::<shapes::Delta>()).build();
-    let mut answer = Answer::new(
+    let answer = Answer::new(
         "With `since`, what changed: a delta, or a snapshot with `reset` where the cursor cannot be resumed. \
          Without, the snapshot. In the form that `Accept` likes best; NDJSON, CSV and Arrow hold rows alone, so \
          they are not had with `since`. `text/event-stream` stays open and sends frames as they come: `data` is a \
          frame of the WebSocket, `id` its cursor.",
     );
-    for form in Representation::ALL {
-        // Without its parameters, which say more than the type.
-        let media = form.names()[0];
-        answer = match form {
-            Representation::Json => answer.form(media, Schema::from(both.clone())),
-            Representation::Ndjson | Representation::Csv | Representation::EventStream => answer.text(media),
-            Representation::MessagePack | Representation::Arrow => answer.form(media, text().content_media_type(media)),
-        };
-    }
-    let answer = answer
+    let answer = in_forms(answer, &Representation::ALL, &Schema::from(both).into())
         .tagged()
         .header("Tidewire-Cursor", shape::<shapes::Cursor>(), "The cursor behind the answer.")
         .header("Content-Encoding", text(), "How the body is packed: what `Accept-Encoding` likes best.")

@@ -14,7 +14,7 @@ use utoipa::{
 
 use super::operation::{Shape, text};
 use crate::{
-    http::{dead_letters, feeds, page, streams},
+    http::{dead_letters, feeds, page, query, streams},
     ingest::Receipt,
 };
 
@@ -31,6 +31,8 @@ pub fn all() -> Components {
     add::<Dashboard>(&mut found);
     add::<Snapshot>(&mut found);
     add::<Delta>(&mut found);
+    add::<query::Asked>(&mut found);
+    add::<QueryAnswer>(&mut found);
     add::<Event>(&mut found);
     add::<Problem>(&mut found);
     let mut components = Components::new();
@@ -189,6 +191,21 @@ pub struct Snapshot {
     /// An array of values for each column.
     #[schema(value_type = Vec<Vec<Cell>>)]
     data: (),
+}
+
+/// The answer to a query.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it only describes")]
+pub struct QueryAnswer {
+    /// The columns.
+    columns: Vec<Column>,
+    /// An array of values for each column.
+    #[schema(value_type = Vec<Vec<Cell>>)]
+    data: (),
+    /// How many rows they are.
+    rows: u64,
+    /// Whether there were more.
+    truncated: bool,
 }
 
 /// What changed in a feed.

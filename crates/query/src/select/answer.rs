@@ -1,0 +1,52 @@
+//! The answer's columns, in types that feeds have, so that clients read one as they read the
+//! other.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{
+        array::RecordBatch,
+        compute::{CastOptions, cast_with_options},
+        datatypes::SchemaRef,
+    },
+    common::{DFSchema, Result},
+};
+use model::{Column, DataType, Schema, schema::is_json};
+
+use crate::plan::output::widened;
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    schema: Schema,
+    arrow: SchemaRef,
+}
+
+impl Answer {
+    pub(super) fn of(schema: &DFSchema) -> Self {
+        let columns = schema.fields().iter().map(|field| {
+            // Intervals, times of day and the like have no type of their own: their text says it all.
+            let data_type = widened(field.data_type(), is_json(field)).unwrap_or(DataType::Text);
+            Column::new(field.name().clone(), data_type)
+        });
+        let schema = Schema::new(columns.collect());
+        let arrow = schema.to_arrow();
+        Self { schema, arrow }
+    }
+
+    pub(super) fn columns(&self) -> &[Column] {
+        &self.schema.columns
+    }
+
+    /// Rows of the plan as rows of the answer. A value that the type cannot hold is an error,
+    /// not a null.
+    pub(super) fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let columns = batch.columns().iter().zip(self.arrow.fields()).map(|(column, field)| {
+            if column.data_type() == field.data_type() {
+                return Ok(Arc::clone(column));
+            }
+            cast_with_options(column, field.data_type(), &options)
+        });
+        Ok(RecordBatch::try_new(Arc::clone(&self.arrow), columns.collect::<Result<_, _>>()?)?)
+    }
+}
