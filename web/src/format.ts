@@ -11,6 +11,9 @@ const BYTES = /^(B|bytes?)(\/s)?$/i;
 const BYTE_PREFIXES = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const MONEY = /^([A-Z]{3}|[€$£¥])$/;
 
+/** Whether a unit is that of bytes, which have prefixes by powers of two. */
+export const isBytes = (unit: string | null): boolean => unit !== null && BYTES.test(unit);
+
 /** Above this a number is written with a prefix, above the next with an exponent. */
 const GROUPED_BELOW = 1e9;
 const PREFIXED_BELOW = 1e15;
