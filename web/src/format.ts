@@ -32,7 +32,8 @@ export function numberFormat(unit: string | null, scale: number, whole = false):
     return { unit: `${BYTE_PREFIXES[power]}B${bytes[2] ?? ""}`, write: (v) => fixed(v / 1024 ** power, digits) };
   }
   const shown = unit ?? "";
-  if (size >= PREFIXED_BELOW) return { unit: shown, write: (v) => signed(v.toExponential(2).replace("e+", "e")) };
+  if (size >= PREFIXED_BELOW)
+    return { unit: shown, write: (v) => (v === 0 ? "0" : signed(v.toExponential(2).replace("e+", "e"))) };
   if (size >= GROUPED_BELOW) {
     const [factor, prefix] = size >= 1e12 ? [1e12, "T"] : [1e9, "G"];
     return { unit: shown, write: (v) => `${fixed(v / factor, 2)} ${prefix}` };

@@ -164,7 +164,7 @@ export class Plot {
       cursor: {
         y: false,
         drag: { x: time, y: false, setScale: false, dist: 6 },
-        points: { size: 6, show: kind !== "bar" },
+        points: { size: 6, ...(kind === "bar" && { show: false }) },
         sync: sharesPointer,
         bind: {
           dblclick: () => () => {

@@ -1,5 +1,8 @@
 import { isDark } from "../theme.ts";
 
+/** In milliseconds. */
+const FONT_TIME = 200;
+
 /**
  * A picture of an element as it is shown. The browser draws it: as part of an SVG, which may
  * load nothing, so style sheets, font and canvases are put into it.
@@ -32,6 +35,8 @@ export async function pngOf(element: HTMLElement): Promise<Blob> {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();
+  // A font inside an image is taken up only after the image counts as there.
+  await new Promise((resolve) => setTimeout(resolve, FONT_TIME));
   const ratio = Math.max(2, devicePixelRatio);
   const canvas = document.createElement("canvas");
   canvas.width = width * ratio;

@@ -1,4 +1,4 @@
-import { createEffect, createSignal, For, Show } from "solid-js";
+import { createSignal, For, Show } from "solid-js";
 import type { Board } from "../board.ts";
 import { niceRange, type Range } from "../chart/scale.ts";
 import { isBytes, type NumberFormat, numberFormat } from "../format.ts";
@@ -59,23 +59,20 @@ export function GaugePanel(props: { panel: NamedPanel; board: Board }) {
   return (
     <PanelFrame panel={panel} board={board} feed={feed} fault={fault()} note="">
       <div class="gauge" data-level={level()}>
-        <svg viewBox="0 0 120 100" aria-hidden="true">
+        <svg viewBox="0 0 120 108" aria-hidden="true">
           <path class="track" d={ARC} pathLength="100" />
           <path
             class="reach"
             d={ARC}
             pathLength="100"
-            ref={(path) =>
-              createEffect(() =>
-                path.setAttribute("stroke-dasharray", `${share(shown().value ?? shown().ends[0]) * 100} 200`),
-              )
-            }
+            visibility={shown().value === undefined ? "hidden" : undefined}
+            stroke-dasharray={`${share(shown().value ?? 0) * 100} 200`}
           />
           <For each={limits()}>{(limit) => <path class="limit" d={tick(share(limit))} />}</For>
-          <text class="end" x="26" y="99.5">
+          <text class="end" x="24.6" y="107">
             {short(shown().format.write(shown().ends[0]))}
           </text>
-          <text class="end" x="94" y="99.5">
+          <text class="end" x="95.4" y="107">
             {short(shown().format.write(shown().ends[1]))}
           </text>
         </svg>
@@ -85,7 +82,10 @@ export function GaugePanel(props: { panel: NamedPanel; board: Board }) {
         </p>
       </div>
       <Show when={limits().length > 0}>
-        <p class="change centred">{limitPassed(shown().value, panel, shown().format.write) || "within its limits"}</p>
+        <p class="change centred">
+          {limitPassed(shown().value, panel, shown().format.write) ||
+            (shown().value === undefined ? "" : "within its limits")}
+        </p>
       </Show>
     </PanelFrame>
   );

@@ -71,7 +71,9 @@ export function PanelFrame(props: {
       aria-busy={state().kind === "loading"}
       data-state={state().kind}
       data-type={props.panel.type}
-      data-width={widthOf(props.panel.span)}
+      data-wide={props.panel.span > 6}
+      data-phone={props.panel.phone}
+      data-tablet={props.panel.tablet}
       data-open={isOpen()}
       hidden={opened() !== undefined && !isOpen()}
       ref={(element) => {
@@ -136,10 +138,4 @@ export function PanelFrame(props: {
 /** Names stand between backticks, as in the server's messages. */
 function Worded(props: { text: string }) {
   return <For each={props.text.split("`")}>{(part, at) => (at() % 2 === 1 ? <code>{part}</code> : part)}</For>;
-}
-
-/** A narrow screen has no use for twelfths: it asks how wide a panel is meant to be. */
-function widthOf(span: number): "narrow" | "half" | "wide" {
-  if (span <= 3) return "narrow";
-  return span <= 6 ? "half" : "wide";
 }

@@ -17,12 +17,15 @@ export interface FeedSignals {
   readonly lastData: () => number | undefined;
   /** Milliseconds without a change after which the feed is slow, as far as its rhythm tells. */
   readonly patience: () => number | undefined;
-  /** Draws only while this element is in sight. */
+  /** Draws seldom while this element is out of sight. */
   readonly watch: (element: Element) => void;
 }
 
 /** Who asks that things move little sees the picture change at most this often, in milliseconds. */
 const CALM = 1000;
+
+/** What is out of sight is still read aloud, and scrolled to: it changes this seldom, in milliseconds. */
+const UNSEEN = 5000;
 
 /**
  * Follows a feed for a panel. `take` is given every change in order; `draw` is then called
@@ -89,28 +92,27 @@ export function useFeed(
   };
 }
 
-/** Draws in frames, but not what nobody sees. */
+/** Draws in frames; rarely while nobody sees it, and calmly for who asks for that. */
 function whenSeen(draw: () => void): { ask: () => void; watch: (element: Element) => void } {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   let seen = true;
-  let due = false;
   let drawnAt = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const inTime = () => {
+  const now = () => {
+    clearTimeout(timer);
     timer = undefined;
     drawnAt = Date.now();
     inFrame(draw);
   };
   const ask = () => {
-    due = !seen;
-    if (!seen || timer !== undefined) return;
-    const wait = calm.matches ? drawnAt + CALM - Date.now() : 0;
-    if (wait <= 0) inTime();
-    else timer = setTimeout(inTime, wait);
+    if (timer !== undefined) return;
+    const wait = drawnAt + (seen ? (calm.matches ? CALM : 0) : UNSEEN) - Date.now();
+    if (wait <= 0) now();
+    else timer = setTimeout(now, wait);
   };
   const observer = new IntersectionObserver((entries) => {
     seen = entries.at(-1)?.isIntersecting ?? true;
-    if (seen && due) ask();
+    if (seen && timer !== undefined) now();
   });
   onCleanup(() => {
     observer.disconnect();

@@ -82,8 +82,10 @@ export function RankPanel(props: { panel: NamedPanel; board: Board }) {
                     <bdi>{row().name}</bdi>
                   </th>
                   <td>
-                    <Bar share={row().share} />
-                    <span>{row().text}</span>
+                    <div>
+                      <Bar share={row().share} />
+                      <span>{row().text}</span>
+                    </div>
                   </td>
                 </tr>
               )}
