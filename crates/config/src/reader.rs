@@ -58,6 +58,11 @@ impl<'n> Fields<'n> {
         self.given.iter().filter(move |(key, _)| key.text == name).map(|(_, node)| *node)
     }
 
+    /// Whether the section has a key of this name, given or not.
+    pub fn offers(&self, name: &str) -> bool {
+        self.section.keys.iter().any(|key| key.name == name)
+    }
+
     /// Whether a key is not given because it was misspelt.
     pub fn misspelt(&self, name: &str) -> bool {
         self.meant.contains(&name) && self.get(name).is_none()

@@ -63,6 +63,7 @@ fn property(key: &Key) -> Value {
         property["default"] = match &key.shape {
             Shape::Flag => json!(text == "true"),
             Shape::Count { .. } => text.parse::<u64>().map_or(json!(text), |n| json!(n)),
+            Shape::Number => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
             _ => json!(text),
         };
     }

@@ -1,7 +1,7 @@
 //! The configuration as the rest of the program sees it: every default filled in,
 //! every unit resolved. Names are unique within their kind and stand in file order.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use model::DataType;
 
@@ -230,6 +230,9 @@ pub struct Dashboard {
     pub name: String,
     /// Its title; the name unless said.
     pub title: String,
+    /// How much of the past its charts show at first, milliseconds on the wire.
+    #[serde(serialize_with = "as_millis")]
+    pub range: Duration,
     /// Where it is defined.
     #[serde(skip)]
     pub place: Place,
@@ -247,14 +250,38 @@ pub struct Panel {
     /// How it is drawn.
     #[serde(rename = "type")]
     pub kind: PanelKind,
-    /// The column along the x axis (line panels).
+    /// The column along the x axis; of a stat or gauge, that of its time.
     pub x: Option<String>,
-    /// The columns along the y axis (line panels); one column may be given without a list.
+    /// The columns along the y axis; one column may be given without a list.
     pub y: Vec<String>,
     /// The column whose values make the lines.
     pub series: Option<String>,
     /// The columns of a table; all unless said.
     pub columns: Vec<String>,
+    /// The columns of a table that are drawn as bars.
+    pub bars: Vec<String>,
+    /// Columns with the values, as text, that a row must have to be shown.
+    pub only: BTreeMap<String, Vec<String>>,
+    /// How the rows of one x become one number (stat, gauge).
+    pub combine: Combine,
+    /// A stat shows its change against that long ago, milliseconds on the wire.
+    #[serde(serialize_with = "as_millis_if_given")]
+    pub compare: Option<Duration>,
+    /// The least of the y axis, or the lower end of a gauge.
+    pub min: Option<f64>,
+    /// The most of the y axis, or the upper end of a gauge.
+    pub max: Option<f64>,
+    /// From here on a value is a warning.
+    pub warn: Option<f64>,
+    /// From here on a value is bad; if less than `warn`, low values are.
+    pub bad: Option<f64>,
+    /// How often the feed changes at least, milliseconds on the wire.
+    #[serde(serialize_with = "as_millis_if_given")]
+    pub expect: Option<Duration>,
+    /// The column to sort by, with `-` before it from the greatest down.
+    pub sort: Option<String>,
+    /// How many rows are shown at most.
+    pub rows: Option<u64>,
     /// The unit of y: `%`, `ms`, …
     pub unit: Option<String>,
     /// Its width in twelfths, 1 to 12; 6 unless said.
@@ -270,7 +297,7 @@ pub struct Panel {
 /// A column that a panel names, for messages about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// The key it is named under: `x`, `y`, `series` or `columns`.
+    /// The key it is named under: `x`, `y`, `series`, `columns`, `bars`, `only` or `sort`.
     pub key: &'static str,
     /// The column's name.
     pub column: String,
@@ -284,8 +311,45 @@ pub struct Named {
 pub enum PanelKind {
     /// Lines over x.
     Line,
+    /// Lines over x, filled below.
+    Area,
+    /// Bars over time, or a ranking.
+    Bar,
+    /// One number, and its past as a small line.
+    Stat,
+    /// One number between two ends.
+    Gauge,
     /// Rows and columns.
     Table,
+}
+
+/// How several rows become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Combine {
+    /// The row that changed last.
+    Last,
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// How many there are.
+    Count,
+}
+
+fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn as_millis_if_given<S: serde::Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => as_millis(duration, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Limits of the server: `limits:`. Each stands in `docs/configuration.md` with its reason.

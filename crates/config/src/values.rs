@@ -151,9 +151,12 @@ impl Reader<'_> {
         number
     }
 
-    /// A finite number.
+    /// A finite number, or its default.
     pub fn number(&mut self, fields: &Fields<'_>, name: &str) -> Option<f64> {
-        self.number_of(fields.get(name)?, name)
+        match fields.get(name) {
+            Some(node) => self.number_of(node, name),
+            None => default(fields, name).and_then(|d| d.parse().ok()),
+        }
     }
 
     pub fn number_of(&mut self, node: &Node, label: &str) -> Option<f64> {

@@ -1,7 +1,7 @@
 //! From a configuration to planned feeds: what `tidewire check` runs, and what a
 //! start begins with.
 
-use config::{Config, PanelKind, Problem};
+use config::{Combine, Config, Problem};
 use model::{Column, DataType, Schema};
 use query::{FeedDef, Part, Plan, QueryError, StreamDef};
 
@@ -111,10 +111,15 @@ fn check_panel(dashboard: &str, panel: &config::Panel, plan: &Plan, problems: &m
                     format!("its columns are {}", names.join(", ")),
                 ))
             }
-            Some(column) if panel.kind == PanelKind::Line && named.key == "y" && !is_number(column.data_type) => {
+            // What is counted need not be a number.
+            Some(column)
+                if ["y", "bars"].contains(&named.key)
+                    && panel.combine != Combine::Count
+                    && !is_number(column.data_type) =>
+            {
                 Some((
-                    format!("`y`: column `{}` is {}, not a number", column.name, column.data_type),
-                    "a line needs int, bigint, double or decimal along y".to_owned(),
+                    format!("`{}`: column `{}` is {}, not a number", named.key, column.name, column.data_type),
+                    format!("`{}` needs int, bigint, double or decimal", named.key),
                 ))
             }
             Some(_) => None,

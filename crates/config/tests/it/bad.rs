@@ -388,7 +388,7 @@ t.yaml:8:6: dashboard `d`: `panels` is missing
   `panels:` its panels, in order, from left to right and from top to bottom
 t.yaml:9:16: `panels`: expected a list of 1 to 200, found one of 0
 t.yaml:10:17: the panel: `type` is missing
-  write `type: line` or `type: table`
+  the types are `line`, `area`, `bar`, `stat`, `gauge`, `table`
 t.yaml:10:21: the line panel: `feed` is missing
   `feed:` the feed that it shows
 t.yaml:10:21: the line panel: `x` is missing

@@ -162,6 +162,63 @@ t.yaml:4:72: unknown key `query` in feed `c`
 }
 
 #[test]
+fn panels_of_one_number_and_of_bars() {
+    check(
+        r"feeds:
+  f: { sql: SELECT 1 }
+dashboards:
+  d:
+    range: 1
+    panels:
+      - { feed: f, type: number }
+      - { feed: f, type: stat, y: [a, b], series: c, compare: 5m }
+      - { feed: f, type: stat, x: t, y: a, combine: average, columns: [a] }
+      - { feed: f, type: gauge, y: a, min: 5, max: 5, compare: 1m }
+      - { feed: f, type: gauge, y: a, min: low, warn: '80' }
+      - { feed: f, type: bar, x: a, y: b, min: 1, rows: 0, sort: '- b c' }
+      - { feed: f, type: area, x: t, y: a, only: cpu }
+      - { feed: f, type: table, only: { host: [] , b-c: x, d: { e: f } }, bars: {}, unit: ms, expect: 10 }
+",
+        r"
+t.yaml:5:12: `range`: expected a duration such as `10s`, found `1`
+  a duration has a unit: `1ms`, `1s`, `1m`, `1h` or `1d`
+t.yaml:7:26: `type`: expected one of `line`, `area`, `bar`, `stat`, `gauge`, `table`, found `number`
+  did you mean `stat`?
+t.yaml:8:35: `y`: expected a name, found a list
+t.yaml:8:43: unknown key `series` in the stat panel
+  this panel shows one number: `only` chooses rows, `combine` makes one number of several
+t.yaml:8:63: `compare` needs `x`: without a time there is no past
+  name the column of its time: `x: window_start`
+t.yaml:9:53: `combine`: expected one of `last`, `sum`, `mean`, `min`, `max`, `count`, found `average`
+t.yaml:9:62: unknown key `columns` in the stat panel
+  columns are a table's; this panel names its own under `x`, `y` and `series`
+t.yaml:10:52: `max` (5) is not more than `min` (5)
+t.yaml:10:55: unknown key `compare` in the gauge panel
+  `compare` is a stat's
+t.yaml:11:44: `min`: expected a number, found `low`
+t.yaml:11:55: `warn`: expected a number, found `80`
+  leave the quotes out
+t.yaml:12:43: unknown key `min` in the bar panel
+  bars start at zero
+t.yaml:12:57: `rows`: 0 is too little; the least is 1
+t.yaml:12:66: `sort`: expected a column, found `- b c`
+  a column's name; with `-` before it the greatest comes first: `sort: -load`
+t.yaml:13:50: `only`: expected a map of columns and values, found `cpu`
+  write `only: { column: cpu }`
+t.yaml:14:47: `host`: expected a list of 1 to 100, found one of 0
+t.yaml:14:52: `b-c` cannot be the name of a column
+  a name has 1 to 64 letters a to z, digits and `_`, and no digit first
+t.yaml:14:63: `d`: expected a list, found a map
+t.yaml:14:81: `bars`: expected a list, found a map
+t.yaml:14:85: unknown key `unit` in the table panel
+  a unit belongs to a panel with `y`
+t.yaml:14:103: `expect`: expected a duration such as `10s`, found `10`
+  a duration has a unit: `10ms`, `10s`, `10m`, `10h` or `10d`
+",
+    );
+}
+
+#[test]
 fn panels() {
     check(
         r"feeds:
@@ -185,7 +242,7 @@ t.yaml:7:40: `x`: expected a name, found a list
 t.yaml:7:48: `y`: expected a list, found a map
 t.yaml:7:60: `series`: expected a name, found an empty text
   a name has 1 to 64 letters a to z, digits and `_`, and no digit first
-t.yaml:8:26: `type`: expected `line` or `table`, found `lines`
+t.yaml:8:26: `type`: expected one of `line`, `area`, `bar`, `stat`, `gauge`, `table`, found `lines`
   did you mean `line`?
 t.yaml:9:45: `y`: `b` is named twice
 t.yaml:9:53: `unit`: expected a text, found nothing

@@ -34,7 +34,6 @@ pub struct Updates {
 }
 
 /// One value of a row that a panel shows. Columns are indices into the feed's.
-#[derive(PartialEq)]
 struct Measure {
     timestamp: Option<usize>,
     metric: Metric,
@@ -43,7 +42,12 @@ struct Measure {
     column: Option<String>,
     /// The other columns, with their names.
     metadata: Vec<(usize, String)>,
+    /// Rows are told of if they have, for one of these, one of the values in each column.
+    only: Vec<Only>,
 }
+
+/// Columns and the values, as texts, that a row must have in them; empty for all rows.
+type Only = Vec<(usize, Vec<String>)>;
 
 /// What an update's `metric` is.
 #[derive(PartialEq)]
@@ -67,8 +71,9 @@ impl Updates {
             });
             for measure in measures(panel, &feeds[feed]) {
                 // Two panels that show the same in two ways are one to a program.
-                if !updates.feeds[known].1.contains(&measure) {
-                    updates.feeds[known].1.push(measure);
+                match updates.feeds[known].1.iter_mut().find(|other| other.shows_what(&measure)) {
+                    Some(other) => other.only.extend(measure.only),
+                    None => updates.feeds[known].1.push(measure),
                 }
             }
         }
@@ -119,7 +124,7 @@ impl Updates {
         let cells = Cells::of(batch);
         let mut message = Vec::new();
         for row in 0..batch.num_rows() {
-            for measure in measures {
+            for measure in measures.iter().filter(|measure| measure.tells_of(&cells, row)) {
                 message.clear();
                 if packed {
                     measure.write(&cells, row, &mut MessagePack::new(&mut message));
@@ -137,6 +142,19 @@ impl Updates {
 }
 
 impl Measure {
+    /// Whether both show the same of a row, be it of other rows.
+    fn shows_what(&self, other: &Self) -> bool {
+        let of = |m: &Self| (m.timestamp, m.value);
+        of(self) == of(other)
+            && self.metric == other.metric
+            && self.column == other.column
+            && self.metadata == other.metadata
+    }
+
+    fn tells_of(&self, cells: &[Cells], row: usize) -> bool {
+        self.only.iter().any(|only| only.iter().all(|(column, values)| values.contains(&text_of(&cells[*column], row))))
+    }
+
     fn write(&self, cells: &[Cells], row: usize, out: &mut impl Notation) {
         out.map(4 + usize::from(self.column.is_some()));
         out.key("timestamp");
@@ -177,17 +195,22 @@ fn key_text(key: &[Cells], row: usize) -> String {
         if i > 0 {
             text.push('/');
         }
-        match cells {
-            Cells::Text(a) if a.is_valid(row) => text.push_str(a.value(row)),
-            other => {
-                let mut out = Vec::new();
-                other.write(row, &mut out);
-                // Dates and exact numbers are texts, too.
-                text.push_str(String::from_utf8_lossy(&out).trim_matches('"'));
-            }
-        }
+        text.push_str(&text_of(cells, row));
     }
     text
+}
+
+/// A value as text.
+fn text_of(cells: &Cells, row: usize) -> String {
+    match cells {
+        Cells::Text(a) if a.is_valid(row) => a.value(row).to_owned(),
+        other => {
+            let mut out = Vec::new();
+            other.write(row, &mut out);
+            // Dates and exact numbers are texts, too.
+            String::from_utf8_lossy(&out).trim_matches('"').to_owned()
+        }
+    }
 }
 
 fn measures(panel: &Panel, feed: &FeedInfo) -> Vec<Measure> {
@@ -200,6 +223,9 @@ fn measures(panel: &Panel, feed: &FeedInfo) -> Vec<Measure> {
         rest.map(|(i, c)| (i, c.name.clone())).collect()
     };
     let (x, series) = (named(&panel.x), named(&panel.series));
+    let only = || -> Vec<Only> {
+        vec![panel.only.iter().filter_map(|(name, values)| Some((index(name)?, values.clone()))).collect()]
+    };
     if panel.y.is_empty() {
         let is_number =
             |t: DataType| matches!(t, DataType::BigInt | DataType::Int | DataType::Double | DataType::Decimal { .. });
@@ -207,7 +233,7 @@ fn measures(panel: &Panel, feed: &FeedInfo) -> Vec<Measure> {
         let timestamp = x.or_else(|| columns.iter().position(|c| c.data_type == DataType::Timestamp));
         let value = columns.iter().skip(key).position(|c| is_number(c.data_type)).map(|i| i + key);
         let metadata = others(&[timestamp, value]);
-        return vec![Measure { timestamp, metric: Metric::Key(key), value, column: None, metadata }];
+        return vec![Measure { timestamp, metric: Metric::Key(key), value, column: None, metadata, only: only() }];
     }
     let measure = |name: &String| {
         let value = index(name);
@@ -217,6 +243,7 @@ fn measures(panel: &Panel, feed: &FeedInfo) -> Vec<Measure> {
             value,
             column: Some(name.clone()),
             metadata: others(&[x, series, value]),
+            only: only(),
         }
     };
     panel.y.iter().map(measure).collect()

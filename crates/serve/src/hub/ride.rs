@@ -257,6 +257,7 @@ impl Ride<'_> {
             Err(refused) => self.refuse(&refused),
             Ok(Request::Subscribe(wish)) => self.shard.core.borrow_mut().subscribe(self.key, &wish),
             Ok(Request::Unsubscribe { reference }) => self.shard.core.borrow_mut().unsubscribe(self.key, reference),
+            Ok(Request::Ping { reference }) => self.shard.core.borrow_mut().say(self.key, &message::pong(reference)),
             Ok(Request::Publish { reference, stream, events }) => {
                 let bytes = text.len();
                 let publishing = match self.shard.shared.ingest.stream(&stream) {

@@ -44,6 +44,11 @@ pub enum Request<'a> {
         /// A JSON array of events.
         events: &'a str,
     },
+    /// `ping`: a browser cannot send a WebSocket's own.
+    Ping {
+        /// To be given back with the answer.
+        reference: Ref,
+    },
 }
 
 /// A wish to watch a feed.
@@ -130,6 +135,7 @@ pub fn parse(text: &str) -> Result<Request<'_>, Refused> {
             }))
         }
         Some("unsubscribe") => Ok(Request::Unsubscribe { reference: reference? }),
+        Some("ping") => Ok(Request::Ping { reference: reference? }),
         Some("publish") => {
             let stream = fields.stream.ok_or_else(|| refuse("`stream` is missing: the name of a stream"))?;
             let events = fields.events.map(RawValue::get).filter(|e| e.starts_with('['));
@@ -138,9 +144,9 @@ pub fn parse(text: &str) -> Result<Request<'_>, Refused> {
         }
         Some(other) => {
             let other: String = other.chars().take(40).collect();
-            Err(refuse(&format!("unknown `op` `{other}`: expected subscribe, unsubscribe or publish")))
+            Err(refuse(&format!("unknown `op` `{other}`: expected subscribe, unsubscribe, publish or ping")))
         }
-        None => Err(refuse("`op` is missing: subscribe, unsubscribe or publish")),
+        None => Err(refuse("`op` is missing: subscribe, unsubscribe, publish or ping")),
     }
 }
 
@@ -164,6 +170,16 @@ pub fn subscribed(reference: Option<Ref>, feed: &FrameEncoder) -> Vec<u8> {
     feed.describe(&mut out);
     out.end_map();
     bytes
+}
+
+/// `pong`: the answer to a ping, behind what was sent before it.
+pub fn pong(reference: Ref) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Pong {
+        r#type: &'static str,
+        r#ref: Ref,
+    }
+    json(&Pong { r#type: "pong", r#ref: reference })
 }
 
 /// `published`: what became of a publish.

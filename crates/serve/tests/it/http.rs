@@ -238,7 +238,10 @@ async fn streams_feeds_and_dashboards_are_listed() {
     assert_eq!((&streams["streams"][0]["name"], &streams["streams"][0]["writable"]), (&json!("events"), &json!(true)));
     assert_eq!(streams["streams"][1]["writable"], false);
     assert_eq!(get("/v1/dashboards").await, json!({"dashboards": [{"name": "listed", "title": "All"}]}));
-    assert_eq!(get("/v1/dashboards/listed").await, json!({"name": "listed", "title": "All", "panels": []}));
+    assert_eq!(
+        get("/v1/dashboards/listed").await,
+        json!({"name": "listed", "title": "All", "range": 900_000, "panels": []})
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

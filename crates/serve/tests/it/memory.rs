@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use arrow_array::{Float64Array, Int64Array, RecordBatch, StringArray};
@@ -117,6 +118,7 @@ impl Memory {
                 name: feeds[0].to_owned(),
                 place: config::Place { file: "test.yaml".into(), line: 1, column: 1 },
                 title: "All".to_owned(),
+                range: Duration::from_secs(900),
                 panels,
             }],
             state: Arc::new(Mutex::new(state)),

@@ -94,6 +94,16 @@ async fn several_feeds_share_a_socket_and_two_refs_share_a_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ping_is_answered_under_its_number() {
+    let server = start(&["pinged"]).await;
+    let mut client = server.client().await;
+    client.say(&json!({"op": "ping", "ref": 7})).await;
+    assert_eq!(client.expect("pong").await, json!({"type": "pong", "ref": 7}));
+    client.say(&json!({"op": "ping"})).await;
+    assert_eq!(client.expect("error").await["code"], "bad_message");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_said_and_the_socket_goes_on() {
     let server = start(&["spoken"]).await;
     let mut client = server.client().await;

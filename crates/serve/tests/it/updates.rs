@@ -1,8 +1,8 @@
 //! `/dashboard/{id}` over WebSocket: plain updates for clients that know no protocol.
 
-use std::io::Read;
+use std::{collections::BTreeMap, io::Read};
 
-use config::{Panel, PanelKind, Place};
+use config::{Combine, Panel, PanelKind, Place};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
@@ -24,6 +24,17 @@ pub fn panel(feed: &str, kind: PanelKind, x: Option<&str>, y: &[&str], series: O
         y: y.iter().map(|y| (*y).to_owned()).collect(),
         series: series.map(str::to_owned),
         columns: vec![],
+        bars: vec![],
+        only: BTreeMap::new(),
+        combine: Combine::Last,
+        compare: None,
+        min: None,
+        max: None,
+        warn: None,
+        bad: None,
+        expect: None,
+        sort: None,
+        rows: None,
         unit: None,
         span: 6,
         place: Place { file: "test.yaml".into(), line: 1, column: 1 },
@@ -111,6 +122,22 @@ async fn a_panel_without_y_gives_a_message_a_row() {
                 "metadata": {"value": 1.5, "note": "seven"}}),
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_of_some_rows_tells_of_those_once() {
+    let of = |note: &[&str]| {
+        let mut stat = panel("chosen", PanelKind::Stat, Some("k"), &["value"], None);
+        stat.only = BTreeMap::from([("note".to_owned(), note.iter().map(|n| (*n).to_owned()).collect())]);
+        stat
+    };
+    let server = serve("chosen", vec![of(&["a"]), of(&["a", "b"])]).await;
+    server.memory.tick(&[(0, &[(1, 1.0, "c"), (2, 2.0, "a"), (3, 3.0, "c"), (4, 4.0, "b")], &[])]);
+    let mut socket = open(&server, "/dashboard/chosen").await;
+    assert_eq!(next(&mut socket).await["timestamp"], 2);
+    assert_eq!(next(&mut socket).await["timestamp"], 4);
+    server.memory.tick(&[(0, &[(5, 5.0, "c"), (6, 6.0, "a")], &[])]);
+    assert_eq!(next(&mut socket).await["timestamp"], 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What frames, values and problems look like. The encoders write them without a value of
 //! such a type ever being made; the tests of the running server hold them to it.
 
-use std::{borrow::Cow, fmt::Write};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 
 use model::{Code, DataType};
 use utoipa::{
@@ -240,6 +240,8 @@ pub struct Dashboard {
     name: String,
     /// Its title.
     title: String,
+    /// How much of the past its charts show at first, in milliseconds.
+    range: u64,
     /// Its panels, from left to right and from top to bottom.
     panels: Vec<Panel>,
 }
@@ -262,8 +264,38 @@ pub struct Panel {
     /// The column whose values make the lines.
     #[schema(required)]
     series: Option<String>,
-    /// The columns of a table.
+    /// The columns of a table; empty means all.
     columns: Vec<String>,
+    /// The columns of a table that are drawn as bars.
+    bars: Vec<String>,
+    /// Columns with the values, as text, that a row must have to be shown.
+    only: BTreeMap<String, Vec<String>>,
+    /// How the rows of one x become one number.
+    combine: PanelCombine,
+    /// A stat shows its change against that many milliseconds ago.
+    #[schema(required)]
+    compare: Option<u64>,
+    /// The least of the y axis, or the lower end of a gauge.
+    #[schema(required)]
+    min: Option<f64>,
+    /// The most of the y axis, or the upper end of a gauge.
+    #[schema(required)]
+    max: Option<f64>,
+    /// From here on a value is a warning.
+    #[schema(required)]
+    warn: Option<f64>,
+    /// From here on a value is bad; if less than `warn`, low values are.
+    #[schema(required)]
+    bad: Option<f64>,
+    /// How often the feed changes at least, in milliseconds.
+    #[schema(required)]
+    expect: Option<u64>,
+    /// The column to sort by, with `-` before it from the greatest down.
+    #[schema(required)]
+    sort: Option<String>,
+    /// How many rows are shown at most.
+    #[schema(required)]
+    rows: Option<u64>,
     /// The unit of y.
     #[schema(required)]
     unit: Option<String>,
@@ -279,8 +311,35 @@ pub struct Panel {
 pub enum PanelType {
     /// Lines over x.
     Line,
+    /// Lines over x, filled below.
+    Area,
+    /// Bars over time, or a ranking.
+    Bar,
+    /// One number, and its past as a small line.
+    Stat,
+    /// One number between two ends.
+    Gauge,
     /// Rows and columns.
     Table,
+}
+
+/// How several rows become one number.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it only describes")]
+pub enum PanelCombine {
+    /// The row that changed last.
+    Last,
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// How many there are.
+    Count,
 }
 
 /// Why a request was refused (RFC 9457).
