@@ -96,7 +96,9 @@ export function ChartPanel(props: { panel: NamedPanel; board: Board }) {
       strokes = strokes.map((stroke, at) => ({ ...stroke, cells: heights[at] ?? [] })).reverse();
     }
     const yRange = yRangeOf(strokes, window);
-    const format = numberFormat(panel.unit, Math.max(...yRange.map(Math.abs)), whole);
+    // The key names also values that are out of sight.
+    const known = [...yRange, ...lines.map((line) => newest(line) ?? 0)];
+    const format = numberFormat(panel.unit, Math.max(...known.map(Math.abs)), whole);
     const xRange = kind === "bar" ? widened(window.range, stepOf(x, window) / 2) : window.range;
     picture = { kind, x, strokes, time, xRange, yRange, bytes, format, limits };
     setUnit(format.unit);
@@ -187,7 +189,7 @@ export function ChartPanel(props: { panel: NamedPanel; board: Board }) {
         </Index>
         <Show when={hidden() > 0}>
           <li class="more" title="The lines whose newest value was greatest are drawn.">
-            +{hidden()} more
+            +{hidden().toLocaleString("en")} more
           </li>
         </Show>
       </ul>

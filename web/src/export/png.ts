@@ -54,14 +54,20 @@ function visibleBox(element: HTMLElement): { width: number; height: number } {
   return { width: Math.round(width), height: Math.round(height - below) };
 }
 
-/** The page's style sheets, with the fonts they name inside. */
+/**
+ * The page's style sheets, with the fonts they name inside. As they were written: a browser
+ * that is asked for its rules leaves out shorthands with variables.
+ */
 async function styles(): Promise<string> {
-  const rules = [...document.styleSheets]
-    .flatMap((sheet) => [...sheet.cssRules].map((rule) => rule.cssText))
-    .join("\n");
-  const found = [...rules.matchAll(/url\("([^"]+\.woff2)"\)/g)].map((match) => match[1] ?? "");
-  let whole = rules;
-  for (const path of new Set(found)) {
+  const sheets = [...document.querySelectorAll<HTMLLinkElement | HTMLStyleElement>("link[rel=stylesheet], style")];
+  const texts = sheets.map((sheet) =>
+    sheet instanceof HTMLLinkElement
+      ? fetch(sheet.href).then((response) => response.text())
+      : (sheet.textContent ?? ""),
+  );
+  let whole = (await Promise.all(texts)).join("\n");
+  const fonts = [...whole.matchAll(/url\("?([^")]+\.woff2)"?\)/g)].map((match) => match[1] ?? "");
+  for (const path of new Set(fonts)) {
     const file = await fetch(new URL(path, document.baseURI)).then((response) => response.blob());
     whole = whole.replaceAll(path, await dataUrl(file));
   }
