@@ -19,6 +19,10 @@ export interface Live {
 /** How often the way to the server is measured, in seconds. */
 const PING_EVERY = 5;
 
+/** A tab that was left for this long, in milliseconds, asks for so many frames a second of each feed. */
+const HIDDEN_AFTER = 10_000;
+const HIDDEN_RATE = 0.2;
+
 /** Opens the page's one socket. It lives as long as its owner. */
 export function createLive(): Live {
   const url = new URL("/v1/ws", location.href);
@@ -50,10 +54,19 @@ export function createLive(): Live {
   });
   const online = () => client.connect();
   addEventListener("online", online);
+  let leaving: ReturnType<typeof setTimeout> | undefined;
+  const looked = () => {
+    clearTimeout(leaving);
+    if (document.hidden) leaving = setTimeout(() => client.limitRate(HIDDEN_RATE), HIDDEN_AFTER);
+    else client.limitRate(undefined);
+  };
+  document.addEventListener("visibilitychange", looked);
   onCleanup(() => {
     second();
     stop();
+    clearTimeout(leaving);
     removeEventListener("online", online);
+    document.removeEventListener("visibilitychange", looked);
     client.close();
   });
 

@@ -76,6 +76,7 @@ export class Client {
   #scheduled = false;
   #changesArrived = 0;
   #lastRefusal: Refused | undefined;
+  #maxRate: number | undefined;
 
   constructor(options: ClientOptions) {
     const socket = options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined);
@@ -118,6 +119,22 @@ export class Client {
   /** Closes the connection for good. */
   close(): void {
     this.#connection.close();
+  }
+
+  /**
+   * Asks for at most so many frames a second of each feed, or for all with `undefined`: what is
+   * left out is merged by the server. For a page that nobody looks at. Each feed is asked for
+   * anew, from its cursor, so nothing is sent twice.
+   */
+  limitRate(framesPerSecond: number | undefined): void {
+    if (framesPerSecond === this.#maxRate) return;
+    this.#maxRate = framesPerSecond;
+    for (const watched of this.#feeds.values()) {
+      // One that was refused stays so.
+      if (watched.feed.status.kind === "error") continue;
+      this.#leave(watched);
+      this.#ask(watched);
+    }
   }
 
   /**
@@ -185,6 +202,7 @@ export class Client {
     const request: Request = { op: "subscribe", ref: watched.ref, feed: name };
     if (cursor !== undefined) request.since = cursor;
     if (watched.options.dashboard !== undefined) request.dashboard = watched.options.dashboard;
+    if (this.#maxRate !== undefined) request.max_rate = this.#maxRate;
     this.#connection.send(request);
   }
 

@@ -21,7 +21,7 @@ export interface Column {
 
 /** What a client asks for. */
 export type Request =
-  | { op: "subscribe"; ref: number; feed: string; since?: string; dashboard?: string }
+  | { op: "subscribe"; ref: number; feed: string; since?: string; dashboard?: string; max_rate?: number }
   | { op: "unsubscribe"; ref: number }
   | { op: "ping"; ref: number };
 

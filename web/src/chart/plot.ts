@@ -132,7 +132,7 @@ export class Plot {
       ...this.#size(),
       ms: 1,
       // On the right, room for half of the last label.
-      padding: [10, 18, 0, 0],
+      padding: [10, () => (time && this.#hasSeconds() ? 28 : 18), 0, 0],
       legend: { show: false },
       scales: {
         x: { time, range: () => [...(this.#picture?.xRange ?? [0, 1])] },
@@ -146,7 +146,7 @@ export class Plot {
           grid: { show: false },
           ...(time && {
             // Seconds make a label half as long again.
-            space: (_, __, low, high) => (high - low < SECONDS_BELOW ? 78 : 54),
+            space: () => (this.#hasSeconds() ? 78 : 54),
             incrs: TIME_STEPS,
             values: (_, splits, _axis, _space, step) => timeLabels(splits, step),
           }),
@@ -180,6 +180,12 @@ export class Plot {
       },
       series: [{}, ...picture.strokes.map((stroke) => seriesOf(kind, stroke, picture.strokes.length === 1))],
     };
+  }
+
+  /** Whether the labels of a time axis may have seconds. */
+  #hasSeconds(): boolean {
+    const [low, high] = this.#picture?.xRange ?? [0, 0];
+    return high - low < SECONDS_BELOW;
   }
 
   #selected(plot: uPlot): void {
