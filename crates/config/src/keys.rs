@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use model::DataType;
+
 use crate::shape::{Absent, Key, Naming, Section, Shape};
 
 const fn secs(seconds: u64) -> Duration {
@@ -86,7 +88,8 @@ pub(crate) static STREAM: Section = Section {
     about: "A stream of events.",
     keys: &[
         must("source", Shape::Either(&SOURCES), "Where its events come from."),
-        must(
+        // Only a source that knows its own columns can do without.
+        may(
             "schema",
             Shape::Named { name: Naming::Identifier, of: &Shape::Either(&COLUMN_FORMS) },
             "Its columns: a type each, or a map of `type`, `from` and `not_null`.",
@@ -127,8 +130,12 @@ pub(crate) static STREAM: Section = Section {
     ],
 };
 
-static SOURCES: [Shape; 3] =
-    [Shape::Section(&SOURCE_HTTP), Shape::Section(&SOURCE_FILE), Shape::Section(&SOURCE_GENERATOR)];
+static SOURCES: [Shape; 4] = [
+    Shape::Section(&SOURCE_HTTP),
+    Shape::Section(&SOURCE_FILE),
+    Shape::Section(&SOURCE_GENERATOR),
+    Shape::Section(&SOURCE_HOST),
+];
 
 const FORMAT_IS_BESIDE: (&str, &str) = ("format", "`format:` stands in the stream, beside `source:`");
 
@@ -169,16 +176,121 @@ pub(crate) static SOURCE_GENERATOR: Section = Section {
             Shape::Named { name: Naming::Identifier, of: &Shape::Either(&GENERATED) },
             "What each column gets; timestamp columns get the event's time unless said.",
         ),
+        may("rhythm", Shape::Section(&RHYTHM), "How the rate goes up and down; steady unless said."),
+        may("late", Shape::Section(&LATE), "Events that are older than they should be; none unless said."),
+        or(
+            "history",
+            Shape::Duration { low: ZERO, high: secs(30 * DAY) },
+            "0s",
+            "How much of the past is made at the first start of a data directory.",
+        ),
+        may("silent", Shape::Section(&SILENT), "Values of a choice that send nothing for a while; none unless said."),
     ],
     elsewhere: &[FORMAT_IS_BESIDE],
 };
 
-static GENERATED: [Shape; 6] = [
+const SPELL_LASTS: &str = "How long it lasts; less than `every`.";
+
+/// What stands under `rhythm:`.
+pub(crate) static RHYTHM: Section = Section {
+    name: "rhythm",
+    about: "How the rate goes up and down.",
+    keys: &[
+        may("wave", Shape::Section(&RHYTHM_WAVE), "Up and down between two shares of the rate."),
+        may("spike", Shape::Section(&SPELL), "All of the rate, now and then."),
+        may("outage", Shape::Section(&SPELL), "Nothing at all, now and then."),
+    ],
+    elsewhere: &[],
+};
+
+/// A rhythm's wave.
+pub(crate) static RHYTHM_WAVE: Section = Section {
+    name: "rhythm_wave",
+    about: "Up and down between two shares of the rate.",
+    keys: &[
+        must("low", Shape::Number, "The least share of the rate, 0 to 1."),
+        must("high", Shape::Number, "The greatest share of the rate, 0 to 1."),
+        must("period", Shape::Duration { low: MILLISECOND, high: CENTURY }, "From crest to crest."),
+    ],
+    elsewhere: &[],
+};
+
+/// Something that comes again.
+pub(crate) static SPELL: Section = Section {
+    name: "spell",
+    about: "Something that lasts a while and comes again.",
+    keys: &[
+        must("every", Shape::Duration { low: MILLISECOND, high: CENTURY }, "From one beginning to the next."),
+        must("for", Shape::Duration { low: MILLISECOND, high: CENTURY }, SPELL_LASTS),
+    ],
+    elsewhere: &[],
+};
+
+/// What stands under `late:`.
+pub(crate) static LATE: Section = Section {
+    name: "late",
+    about: "Events that are older than they should be.",
+    keys: &[
+        must("share", Shape::Number, "How many, 0 to 1."),
+        must("by", Shape::Duration { low: MILLISECOND, high: CENTURY }, "By how much."),
+    ],
+    elsewhere: &[],
+};
+
+/// What stands under `silent:`.
+pub(crate) static SILENT: Section = Section {
+    name: "silent",
+    about: "Values of a choice that send nothing for a while.",
+    keys: &[
+        must("column", Shape::Identifier, "The column, which gets a `choice`."),
+        must("share", Shape::Number, "How many of its values at a time, 0 to 1."),
+        must("for", Shape::Duration { low: MILLISECOND, high: CENTURY }, "For how long; then others are silent."),
+    ],
+    elsewhere: &[],
+};
+
+/// What a host source tells, in the order of its columns.
+pub(crate) static HOST_FIELDS: [(&str, DataType); 5] = [
+    ("host", DataType::Text),
+    ("metric", DataType::Text),
+    ("name", DataType::Text),
+    ("value", DataType::Double),
+    (HOST_TIME, DataType::Timestamp),
+];
+
+/// The field of a host source that is the time of an event.
+pub(crate) const HOST_TIME: &str = "ts";
+
+/// `type: host`.
+pub(crate) static SOURCE_HOST: Section = Section {
+    name: "source_host",
+    about: "The vitals of the machine that Tidewire runs on.",
+    keys: &[
+        must("type", Shape::Word(&["host"]), "The kind of source."),
+        or(
+            "every",
+            Shape::Duration { low: Duration::from_millis(250), high: secs(DAY) },
+            "1s",
+            "How often they are read.",
+        ),
+        or(
+            "processes",
+            Shape::DurationOrOff { low: secs(1), high: secs(DAY) },
+            "5s",
+            "How often processes are listed, which costs more than all the rest; `off` for never.",
+        ),
+        or("top", Shape::Count { low: 1, high: 100 }, "10", "How many of the busiest processes are told of."),
+    ],
+    elsewhere: &[FORMAT_IS_BESIDE, ("interval", "write `every`")],
+};
+
+static GENERATED: [Shape; 7] = [
     Shape::Word(&["now"]),
     Shape::Section(&CHOICE),
     Shape::Section(&UNIFORM),
     Shape::Section(&WALK),
     Shape::Section(&WAVE),
+    Shape::Section(&LOGNORMAL),
     Shape::Section(&SEQUENCE),
 ];
 
@@ -186,9 +298,12 @@ static GENERATED: [Shape; 6] = [
 pub(crate) static CHOICE: Section = Section {
     name: "generated_choice",
     about: "One of these texts.",
-    keys: &[must("choice", Shape::List { of: &Shape::Text, low: 1, high: 100_000 }, "The texts.")],
+    keys: &[must("choice", Shape::Either(&CHOICES), "The texts; with a number each, some come more often.")],
     elsewhere: &[],
 };
+
+static CHOICES: [Shape; 2] =
+    [Shape::List { of: &Shape::Text, low: 1, high: 100_000 }, Shape::Weights { of: &Shape::Number }];
 
 /// `{ uniform: [low, high] }`.
 pub(crate) static UNIFORM: Section = Section {
@@ -235,6 +350,25 @@ pub(crate) static WAVE_OPTIONS: Section = Section {
         must("low", Shape::Number, "The least."),
         must("high", Shape::Number, "The most."),
         must("period", Shape::Duration { low: MILLISECOND, high: CENTURY }, "From crest to crest."),
+    ],
+    elsewhere: &[],
+};
+
+/// `{ lognormal: … }`.
+pub(crate) static LOGNORMAL: Section = Section {
+    name: "generated_lognormal",
+    about: "A number mostly around the median, now and then far above it: times and amounts are so.",
+    keys: &[must("lognormal", Shape::Section(&LOGNORMAL_OPTIONS), "The distribution.")],
+    elsewhere: &[],
+};
+
+/// What stands under `lognormal:`.
+pub(crate) static LOGNORMAL_OPTIONS: Section = Section {
+    name: "lognormal",
+    about: "A lognormal distribution.",
+    keys: &[
+        must("median", Shape::Number, "Half of the values are less; more than 0."),
+        must("spread", Shape::Number, "The standard deviation of the logarithm, 0 to 5: 0.5 is moderate."),
     ],
     elsewhere: &[],
 };
@@ -656,19 +790,27 @@ pub(crate) static LIMITS: Section = Section {
 };
 
 /// Every section, for the JSON Schema and tests.
-pub(crate) static SECTIONS: [&Section; 23] = [
+pub(crate) static SECTIONS: [&Section; 31] = [
     &ROOT,
     &LIMITS,
     &STREAM,
     &SOURCE_HTTP,
     &SOURCE_FILE,
     &SOURCE_GENERATOR,
+    &SOURCE_HOST,
+    &RHYTHM,
+    &RHYTHM_WAVE,
+    &SPELL,
+    &LATE,
+    &SILENT,
     &CHOICE,
     &UNIFORM,
     &WALK,
     &WALK_OPTIONS,
     &WAVE,
     &WAVE_OPTIONS,
+    &LOGNORMAL,
+    &LOGNORMAL_OPTIONS,
     &SEQUENCE,
     &COLUMN,
     &EVENT_TIME,

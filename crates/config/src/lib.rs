@@ -47,7 +47,7 @@ mod values;
 mod variables;
 mod yaml;
 
-pub use load::{Options, load, load_str, load_with};
+pub use load::{Options, files, load, load_str, load_with};
 pub use place::{Place, Problem, Sql};
 pub use schema::json_schema;
 pub use types::*;

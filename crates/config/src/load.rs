@@ -94,6 +94,15 @@ fn read_files(
             }),
         }
     }
+    // A file that an editor has emptied is no wish to have nothing.
+    if let (true, true, [file, ..]) = (roots.is_empty() && problems.is_empty(), !options.paths.is_empty(), files) {
+        let named = file.path.display();
+        problems.push(whole(
+            format!("{named}: says nothing"),
+            Some("a configuration has `streams:` and `feeds:`; `tidewire demo` needs none".to_owned()),
+        ));
+        return Err(problems);
+    }
     // The other files are checked all the same, except for what a broken one may hold.
     reader.whole = problems.is_empty();
     let config = read::config(&mut reader, &roots, options);
@@ -107,6 +116,11 @@ fn read_files(
     // What is wrong behind an alias is wrong once.
     problems.dedup();
     Err(problems)
+}
+
+/// The files that a path stands for, as they are now; none for a directory that cannot be read.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    list(path, &mut Vec::new())
 }
 
 /// The files that a path stands for.

@@ -112,6 +112,7 @@ fn shape(of: &Shape) -> Value {
             "propertyNames": { "pattern": name.pattern() },
             "additionalProperties": shape(of),
         }),
+        Shape::Weights { of } => json!({ "type": "object", "minProperties": 1, "additionalProperties": shape(of) }),
         Shape::Section(section) => json!({ "$ref": format!("#/$defs/{}", section.name) }),
         Shape::Either(shapes) => json!({ "anyOf": shapes.iter().map(shape).collect::<Vec<_>>() }),
     }

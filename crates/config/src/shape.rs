@@ -67,6 +67,8 @@ pub(crate) enum Shape {
     OneOrList { of: &'static Shape, high: usize },
     /// Names of the user's choice, each with a value.
     Named { name: Naming, of: &'static Shape },
+    /// Any texts, each with a value.
+    Weights { of: &'static Shape },
     /// A map with known keys.
     Section(&'static Section),
     /// One of several shapes.

@@ -123,6 +123,8 @@ pub enum Source {
     File(FileSource),
     /// `type: generator`.
     Generator(GeneratorSource),
+    /// `type: host`.
+    Host(HostSource),
     /// What another stream, and its feeds, refused: `NAME_dead_letters`. Never written down.
     DeadLetters {
         /// The other stream, as an index into [`Config::streams`].
@@ -155,12 +157,82 @@ pub enum FileFormat {
 /// Seeded random data.
 #[derive(Debug, Clone)]
 pub struct GeneratorSource {
-    /// Events a second.
+    /// Events a second, at most: `rhythm` leaves some out.
     pub rate: f64,
     /// The seed; equal seeds give equal values.
     pub seed: u64,
     /// What each column gets, in the order of the stream's columns.
     pub columns: Vec<Generated>,
+    /// How the rate goes up and down.
+    pub rhythm: Rhythm,
+    /// Events that are older than they should be.
+    pub late: Option<Late>,
+    /// Values of a choice that send nothing for a while.
+    pub silent: Option<Silent>,
+    /// How much of the past is made at the first start.
+    pub history: Duration,
+}
+
+/// How a generator's rate goes up and down; shares of `rate`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rhythm {
+    /// Up and down between two shares.
+    pub wave: Option<RhythmWave>,
+    /// All of the rate now and then.
+    pub spike: Option<Spell>,
+    /// Nothing now and then.
+    pub outage: Option<Spell>,
+}
+
+/// Up and down between two shares of the rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RhythmWave {
+    /// The least, 0 to 1.
+    pub low: f64,
+    /// The most, 0 to 1.
+    pub high: f64,
+    /// From crest to crest.
+    pub period: Duration,
+}
+
+/// Something that lasts a while and comes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spell {
+    /// From one beginning to the next.
+    pub every: Duration,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
+/// Some events are older than they should be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Late {
+    /// How many of them, 0 to 1.
+    pub share: f64,
+    /// By how much.
+    pub by: Duration,
+}
+
+/// Some values of a choice send nothing for a while, then others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Silent {
+    /// The column of the choice, as an index into the stream's.
+    pub column: usize,
+    /// How many of the values at a time, 0 to 1.
+    pub share: f64,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+/// This machine's vitals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostSource {
+    /// How often they are read.
+    pub every: Duration,
+    /// How often processes are listed; `None` is `off`.
+    pub processes: Option<Duration>,
+    /// How many of the busiest processes are told of.
+    pub top: usize,
 }
 
 /// What a generated column gets.
@@ -168,8 +240,13 @@ pub struct GeneratorSource {
 pub enum Generated {
     /// `now`: the time of the event (timestamp columns; their default).
     Now,
-    /// `{ choice: [a, b, c] }`: one of these texts.
-    Choice(Vec<String>),
+    /// `{ choice: [a, b, c] }`: one of these texts; `{ choice: { a: 5, b: 1 } }`: some more often.
+    Choice {
+        /// The texts.
+        texts: Vec<String>,
+        /// How often each comes beside the others; empty means equally often.
+        weights: Vec<f64>,
+    },
     /// `{ uniform: [low, high] }`: evenly between.
     Uniform(f64, f64),
     /// `{ walk: { start, step, low, high } }`: a random walk within bounds, one for each
@@ -177,6 +254,8 @@ pub enum Generated {
     Walk { start: f64, step: f64, low: f64, high: f64 },
     /// `{ wave: { low, high, period } }`: a sine over time with a little noise.
     Wave { low: f64, high: f64, period: Duration },
+    /// `{ lognormal: { median, spread } }`: mostly around the median, now and then far above it.
+    Lognormal { median: f64, spread: f64 },
     /// `{ sequence: start }`: start, start + 1, …
     Sequence(i64),
 }
@@ -345,6 +424,7 @@ fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
 fn as_millis_if_given<S: serde::Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     match duration {
         Some(duration) => as_millis(duration, serializer),

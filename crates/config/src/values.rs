@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     nearest::advice,
     reader::{Fields, Reader, clip},
-    shape::{Absent, Naming, Shape},
+    shape::{Absent, Naming, Section, Shape},
     units::{self, Wrong, write_duration, write_size},
     yaml::{Node, Value},
 };
@@ -26,12 +26,6 @@ impl Reader<'_> {
             return None;
         }
         Some(text)
-    }
-
-    /// A list of texts; empty if the key is not given.
-    pub fn texts(&mut self, fields: &Fields<'_>, name: &str) -> Vec<String> {
-        let Some(node) = fields.get(name) else { return Vec::new() };
-        self.items(node, &fields.key(name).shape, name).iter().filter_map(|item| self.text_of(item, name)).collect()
     }
 
     /// The items of a list, or one item that stands without a list where that is allowed.
@@ -263,6 +257,15 @@ impl Reader<'_> {
     pub fn no_such(&mut self, node: &Node, label: &str, what: (&str, &str), name: &str, names: &[&str]) {
         let hint = advice(name, what.1, names);
         self.problem(node.spot, format!("`{label}`: there is no {} `{}`", what.0, clip(name)), hint);
+    }
+}
+
+/// The default of a key of a section that is not in the file.
+pub(crate) fn default_duration(section: &Section, name: &str) -> Duration {
+    let key = section.keys.iter().find(|key| key.name == name);
+    match key.map(|key| key.absent) {
+        Some(Absent::Means(text)) => units::duration(text).unwrap_or_default(),
+        _ => Duration::default(),
     }
 }
 

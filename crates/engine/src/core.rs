@@ -181,9 +181,11 @@ pub(crate) struct Core {
     pub dead: Vec<LateRow>,
     /// Dead letters that became events since the last checkpoint.
     pub settled: Vec<LetterId>,
-    /// Dead letters since they were last told: how many by stream and reason, and one of the
-    /// messages.
-    pub untold: BTreeMap<(usize, &'static str), (u64, String)>,
+    /// Dead letters since they were last told: how many by stream and reason. Their messages
+    /// show values of events, which no log may hold.
+    pub untold: BTreeMap<(usize, &'static str), u64>,
+    /// Rows that a feed had no room for, since they were last told.
+    pub untold_evicted: BTreeMap<usize, u64>,
     /// Whether dead letters count in the metrics: not while a past is replayed.
     pub counting: bool,
     pub recording: Option<Recording>,
@@ -200,6 +202,7 @@ impl Core {
             dead: Vec::new(),
             settled: Vec::new(),
             untold: BTreeMap::new(),
+            untold_evicted: BTreeMap::new(),
             counting: false,
             recording: None,
             tick: 0,
@@ -315,19 +318,13 @@ impl Core {
                 count_dead(&self.streams[*stream].name, letter.reason, 1);
             }
             for (stream, letter) in input.dead.iter().chain(&letters) {
-                let (count, message) = self.untold.entry((*stream, letter.reason.as_str())).or_default();
-                *count += 1;
-                message.clone_from(&letter.message);
+                *self.untold.entry((*stream, letter.reason.as_str())).or_default() += 1;
             }
             for (stream, reason, count) in more {
                 let state = &mut self.streams[stream];
                 state.refused += count;
                 count_dead(&state.name, reason, count);
-                let (untold, message) = self.untold.entry((stream, reason.as_str())).or_default();
-                *untold += count;
-                if message.is_empty() {
-                    "more than there are letters for".clone_into(message);
-                }
+                *self.untold.entry((stream, reason.as_str())).or_default() += count;
             }
         }
         for (number, (stream, letter)) in input.dead.iter().cloned().chain(letters).enumerate() {
@@ -396,30 +393,37 @@ impl Core {
     }
 
     /// Tells the log of dead letters since the last time: their producers were told that they
-    /// are kept, and nothing of them will show.
-    pub(crate) fn tell(&mut self) {
-        for ((stream, reason), (count, message)) in std::mem::take(&mut self.untold) {
+    /// are kept, and nothing of them will show. False if there was nothing to tell.
+    pub(crate) fn tell(&mut self) -> bool {
+        let told = !(self.untold.is_empty() && self.untold_evicted.is_empty());
+        for ((stream, reason), count) in std::mem::take(&mut self.untold) {
             let name = &self.streams[stream].name;
-            tracing::warn!("stream `{name}`: {count} became dead letters ({reason}), such as: {message}");
+            tracing::warn!(
+                "stream `{name}`: {count} became dead letters ({reason}); `tidewire dead-letters {name}` shows them"
+            );
         }
-        for state in &mut self.feeds {
-            let (name, evicted) = (&state.plan.output().name, std::mem::take(&mut state.evicted));
-            if evicted > 0 {
-                metrics::counter!(metric::EVICTED, "feed" => name.clone()).increment(evicted);
-                tracing::warn!("feed `{name}`: its oldest {evicted} rows went, `max_memory` has no room for them");
-            }
+        for (feed, evicted) in std::mem::take(&mut self.untold_evicted) {
+            let name = &self.feeds[feed].plan.output().name;
+            tracing::warn!("feed `{name}`: its oldest {evicted} rows went, `max_memory` has no room for them");
         }
+        told
     }
 
     /// Sets what gauges show of streams and feeds.
-    pub(crate) fn report(&self) {
+    pub(crate) fn report(&mut self) {
         for stream in &self.streams {
             if stream.time.is_some() && stream.watermark() > i64::MIN {
-                metrics::gauge!(metric::WATERMARK_MS, "stream" => stream.name.clone()).set(stream.watermark() as f64);
+                let seconds = stream.watermark() as f64 / 1000.0;
+                metrics::gauge!(metric::WATERMARK, "stream" => stream.name.clone()).set(seconds);
             }
         }
-        for state in &self.feeds {
+        for (index, state) in self.feeds.iter_mut().enumerate() {
             let name = state.plan.output().name.clone();
+            let evicted = std::mem::take(&mut state.evicted);
+            if evicted > 0 {
+                metrics::counter!(metric::EVICTED, "feed" => name.clone()).increment(evicted);
+                *self.untold_evicted.entry(index).or_default() += evicted;
+            }
             metrics::gauge!(metric::FEED_ROWS, "feed" => name.clone()).set(state.feed.len() as f64);
             metrics::gauge!(metric::FEED_OFFSET, "feed" => name.clone()).set(state.feed.last_change() as f64);
             metrics::gauge!(metric::GROUPS, "feed" => name.clone()).set(state.query.groups() as f64);

@@ -215,6 +215,8 @@ pub struct Status {
     pub tick: AtomicU64,
     /// Whether the log could not be written at the last attempt.
     pub failing: AtomicBool,
+    /// Whether that was for want of room on the disk.
+    pub disk_full: AtomicBool,
 }
 
 /// A running engine, for those who write events and read feeds. Cheap to clone.
@@ -308,9 +310,15 @@ impl Handle {
         &self.status
     }
 
-    /// Whether the log takes events.
+    /// Whether the log takes no events.
     pub fn is_failing(&self) -> bool {
         self.status.failing.load(Ordering::Relaxed)
+    }
+
+    /// The streams whose source cannot be read, and why.
+    pub fn failed_sources(&self) -> impl Iterator<Item = (&str, String)> {
+        let streams = self.names.iter().zip(&self.status.streams);
+        streams.filter_map(|(name, stream)| Some((name.as_str(), stream.failure.lock().clone()?)))
     }
 }
 

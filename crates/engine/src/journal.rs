@@ -55,6 +55,9 @@ const RETAIN_BUDGET: usize = 2_000;
 /// How long to wait after a failed commit of a source's batch before it is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How often a log that could not be written is tried while no events come.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// The principal of every request, until there is authentication.
 const ANYONE: &str = "";
 
@@ -164,6 +167,7 @@ impl Journal {
     pub(crate) fn run(mut self) -> Log {
         let commit_seconds = metrics::histogram!(metric::COMMIT_SECONDS);
         let mut retained = Instant::now();
+        let mut tried = Instant::now();
         let mut more = false;
         loop {
             let mut round = Round::default();
@@ -177,8 +181,12 @@ impl Journal {
                 self.take(input, &mut round);
             }
             let reading = self.clock.read();
-            if !round.is_empty() || self.due.load(Ordering::Relaxed) <= reading.elapsed {
+            // A server that is not ready is sent no events: it must find out by itself that the
+            // log can be written again. A cut without events is the smallest of writes.
+            let probe = self.status.failing.load(Ordering::Relaxed) && tried.elapsed() >= PROBE;
+            if !round.is_empty() || self.due.load(Ordering::Relaxed) <= reading.elapsed || probe {
                 let began = Instant::now();
+                tried = began;
                 let stop = round.stop;
                 let alive = self.commit(round);
                 commit_seconds.record(began.elapsed().as_secs_f64());
@@ -305,7 +313,10 @@ impl Journal {
     }
 
     fn hand_on(&mut self, mut tick: Tick, appends: Vec<Waiting>, arrived: Option<Instant>) -> bool {
-        self.status.failing.store(false, Ordering::Relaxed);
+        if self.status.failing.swap(false, Ordering::Relaxed) {
+            metrics::gauge!(metric::LOG_FAILING).set(0.0);
+            tracing::info!("the log can be written again; events are taken");
+        }
         tick.arrived = arrived.unwrap_or_else(Instant::now);
         // The engine first, then the producers: the viewers are waiting.
         let rest = match self.ticks.try_send(tick) {
@@ -320,7 +331,10 @@ impl Journal {
     }
 
     fn failed(&mut self, error: &StoreError, appends: Vec<Waiting>) {
+        let full = matches!(error, StoreError::DiskFull { .. });
+        self.status.disk_full.store(full, Ordering::Relaxed);
         if !self.status.failing.swap(true, Ordering::Relaxed) {
+            metrics::gauge!(metric::LOG_FAILING).set(1.0);
             tracing::error!("{error}; events are refused until the log can be written again");
         }
         for waiting in appends {

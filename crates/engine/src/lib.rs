@@ -23,12 +23,14 @@
 //! - `checkpoint`, `recover`: state out, state in
 //! - `rebuild`: feeds made anew from the past
 //! - `pump`: threads that read sources
+//! - `counts`: metrics that are there from the start
 //! - `room`: how much may wait
 //! - `handle`: what the outside holds
 
 mod checkpoint;
 mod clock;
 mod core;
+mod counts;
 mod cut;
 mod handle;
 mod inbox;
@@ -97,6 +99,15 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
+/// How far a start is, for who waits for it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// How many ticks are to be replayed; 0 until that is known.
+    pub ticks: AtomicU64,
+    /// How many were.
+    pub replayed: AtomicU64,
+}
+
 /// A running engine.
 pub struct Engine {
     handle: Handle,
@@ -112,18 +123,25 @@ pub struct Engine {
 impl Engine {
     /// Recovers what the last run left and starts all threads. Returns when every feed
     /// stands where the last cut left it.
-    pub fn start(config: &Config, plans: &[Plan], opened: store::Opened) -> Result<Self, StartError> {
+    pub fn start(
+        config: &Config,
+        plans: &[Plan],
+        opened: store::Opened,
+        progress: &Progress,
+    ) -> Result<Self, StartError> {
+        counts::register(config);
         let store::Opened { mut log, mut state, start } = opened;
         // What was replayed after it is in no checkpoint yet: the log must keep it.
         let mut saved = state.tick().unwrap_or(0);
         let mut sources = config.streams.iter().map(|s| pump::open(s, &config.limits)).collect();
         let Recovered { mut core, positions, mut drop_owners, notes, torn } =
-            recover::recover(config, plans, &mut log, &mut state, &start, &mut sources)?;
+            recover::recover(config, plans, &mut log, &mut state, &start, &mut sources, progress)?;
         if torn {
             state.write(&checkpoint::capture(&mut core, &positions, &mut drop_owners))?;
             saved = core.tick;
         }
 
+        let first = core.tick == 0;
         let status = Arc::new(Status {
             epoch: start.epoch,
             views: core.feeds.iter().map(core::FeedState::view).collect(),
@@ -131,6 +149,7 @@ impl Engine {
             streams: config.streams.iter().map(|s| StreamStatus::new(!matches!(s.source, Source::File(_)))).collect(),
             tick: AtomicU64::new(core.tick),
             failing: AtomicBool::new(false),
+            disk_full: AtomicBool::new(false),
         });
         let (inputs_tx, inputs) = unbounded();
         let (requests_tx, requests) = unbounded();
@@ -212,9 +231,13 @@ impl Engine {
                 Some(Err(error)) => pump::failed(index, &stream.name, &handle.status, &error),
                 None => {}
             }
-            if let Source::Generator(options) = &stream.source {
-                let clock = Clock::resume(last);
-                pumps.push(pump::start_generating(index, stream, options, clock, handle.clone(), stop.clone())?);
+            let mut clock = Clock::resume(last);
+            match pump::open_sampled(stream, clock.read().clock, first) {
+                Some(Ok(source)) => {
+                    pumps.push(pump::start_sampling(index, &stream.name, source, clock, handle.clone(), stop.clone())?);
+                }
+                Some(Err(error)) => pump::failed(index, &stream.name, &handle.status, &error),
+                None => {}
             }
         }
         Ok(Self { handle, stop, pumps, journal, runner, ended, notes })

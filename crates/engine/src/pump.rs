@@ -6,14 +6,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use config::{Source, Stream};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use model::metric;
-use sources::{FileSource, Generator, Replayable, SourceError};
+use sources::{FileSource, Generator, Host, Replayable, Sampled, SourceError};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -28,12 +28,6 @@ const READS_AHEAD: usize = 2;
 /// How often a waiting source looks whether it is to stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
-/// How often a generator makes what is due.
-const GENERATE_EVERY: Duration = Duration::from_millis(50);
-
-/// How many events a generator makes at once, at most.
-const GENERATE_ROWS: usize = 8_192;
-
 /// Opens a stream's source, if it is one that can be read again.
 pub(crate) fn open(stream: &Stream, limits: &config::Limits) -> Option<Result<Box<dyn Replayable>, SourceError>> {
     match &stream.source {
@@ -43,7 +37,7 @@ pub(crate) fn open(stream: &Stream, limits: &config::Limits) -> Option<Result<Bo
             let opened = FileSource::open(file, &stream.columns, time, limits);
             Some(opened.map(|source| Box::new(source) as Box<dyn Replayable>))
         }
-        Source::Http | Source::Generator(_) | Source::DeadLetters { .. } => None,
+        Source::Http | Source::Generator(_) | Source::Host(_) | Source::DeadLetters { .. } => None,
     }
 }
 
@@ -111,30 +105,47 @@ fn standstill(position: String) -> sources::Read {
 }
 
 /// Tells that a source cannot be read.
-pub(crate) fn failed(index: usize, name: &str, status: &Status, error: &SourceError) {
+pub(crate) fn failed(index: usize, name: &str, status: &Status, error: &dyn std::fmt::Display) {
     tracing::error!("stream `{name}` is read no further until a restart: {error}");
     metrics::gauge!(metric::SOURCE_FAILED, "stream" => name.to_owned()).set(1.0);
     *status.streams[index].failure.lock() = Some(error.to_string());
 }
 
-/// Makes a generator's events until `stop` is set. They are logged like posts.
-pub(crate) fn start_generating(
+/// Opens a stream's source, if it is one that makes its events; at the first start it may
+/// make some of the past.
+pub(crate) fn open_sampled(stream: &Stream, now_ms: i64, first: bool) -> Option<Result<Box<dyn Sampled>, String>> {
+    let time = stream.event_time.as_ref().map(|t| t.column.as_str());
+    match &stream.source {
+        Source::Generator(options) => Some(Ok(Box::new(Generator::new(options, &stream.columns, time, now_ms, first)))),
+        Source::Host(options) => Some(match Host::new(options, &stream.columns, time) {
+            Ok(host) => Ok(Box::new(host)),
+            Err(error) => Err(format!("the system does not tell its vitals: {error}")),
+        }),
+        Source::Http | Source::File(_) | Source::DeadLetters { .. } => None,
+    }
+}
+
+/// Makes a source's events until `stop` is set. They are logged like posts.
+pub(crate) fn start_sampling(
     index: usize,
-    stream: &Stream,
-    options: &config::GeneratorSource,
+    name: &str,
+    mut source: Box<dyn Sampled>,
     mut clock: Clock,
     handle: Handle,
     stop: Arc<AtomicBool>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let time = stream.event_time.as_ref().map(|t| t.column.as_str());
-    let mut generator = Generator::new(options, &stream.columns, time, clock.read().clock);
-    let name = stream.name.clone();
-    thread::Builder::new().name(format!("generator {name}")).spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            thread::sleep(GENERATE_EVERY);
-            let Some(batch) = generator.batch(clock.read().clock, GENERATE_ROWS) else { continue };
+    thread::Builder::new().name(format!("source {name}")).spawn(move || {
+        let every = source.every();
+        let mut due = Instant::now() + every;
+        loop {
+            if !wait_until(due, &stop) {
+                return;
+            }
+            // After a pause the rhythm begins anew.
+            due = (due + every).max(Instant::now());
+            let Some(batch) = source.sample(clock.read().clock) else { continue };
             let bytes = batch.get_array_memory_size();
-            // No room: these events are not made. A generator has no past to catch up with.
+            // No room: these events are not made. There is no past to catch up with.
             let Some(taken) = handle.rooms.try_take(index, bytes) else { continue };
             let append = Append {
                 stream: index,
@@ -153,4 +164,18 @@ pub(crate) fn start_generating(
             let _ = answer.blocking_recv();
         }
     })
+}
+
+/// False if `stop` was set while waiting.
+fn wait_until(due: Instant, stop: &AtomicBool) -> bool {
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        thread::sleep(left.min(LOOK_UP));
+    }
 }

@@ -3,7 +3,10 @@
 //! Where a source can no longer be read (its file is gone, or another), its stream stands
 //! still and says so; everything else goes on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::atomic::Ordering,
+};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -15,7 +18,7 @@ use sources::{Replayable, SourceError};
 use store::{Log, Owner, Start, State};
 
 use crate::{
-    StartError,
+    Progress, StartError,
     checkpoint::{Meta, feed_owner, query_owner, stream_owner},
     clock::Reading,
     core::{Core, FeedState, StreamState, TickInput},
@@ -102,6 +105,7 @@ pub(crate) fn recover(
     state: &mut State,
     start: &Start,
     sources: &mut Sources,
+    progress: &Progress,
 ) -> Result<Recovered, StartError> {
     let schemas: Vec<(String, SchemaRef)> =
         config.streams.iter().map(|s| (s.name.clone(), stream_schema(s).to_arrow())).collect();
@@ -141,7 +145,7 @@ pub(crate) fn recover(
             }
         });
     }
-    let torn = replay(config, log, &mut core, &mut positions, sources)?;
+    let torn = replay(config, log, &mut core, &mut positions, sources, progress)?;
     core.tick = core.tick.max(start.last_tick);
     core.counting = true;
     for stream in torn.iter().enumerate().filter_map(|(index, torn)| torn.then_some(index)) {
@@ -252,7 +256,9 @@ fn replay(
     core: &mut Core,
     positions: &mut [Option<String>],
     sources: &mut Sources,
+    progress: &Progress,
 ) -> Result<Vec<bool>, StartError> {
+    progress.ticks.store(log.last_tick().saturating_sub(core.tick), Ordering::Relaxed);
     let mut torn = vec![false; config.streams.len()];
     loop {
         let cuts = log.cuts(core.tick, CUTS_A_PAGE)?;
@@ -284,6 +290,7 @@ fn replay(
             let posted = posted(config, log, cut.tick)?;
             let settled = log.settled_by(cut.tick)?;
             core.run(&TickInput { posted: &posted, settled: &settled, ..input(&cut, &batches, &dead) });
+            progress.replayed.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -12,7 +12,7 @@ use query::Plan;
 use store::{Commit, Durability, Log, Retention, Start, State};
 
 use crate::{
-    checkpoint,
+    Progress, checkpoint,
     clock::Reading,
     core::Core,
     cut::{Cut, StreamCut},
@@ -125,8 +125,16 @@ impl Engine {
         let options = store::Options { dir: None, durability: Durability::Process, vfs: None };
         let store::Opened { mut log, mut state, start } = store::open(&options).expect("a store in memory");
         let (config, plans) = configure(5);
-        let recovered = recover::recover(&config, &plans, &mut log, &mut state, &start, &mut vec![None, None])
-            .expect("nothing to read");
+        let recovered = recover::recover(
+            &config,
+            &plans,
+            &mut log,
+            &mut state,
+            &start,
+            &mut vec![None, None],
+            &Progress::default(),
+        )
+        .expect("nothing to read");
         Self { log, state, start, core: recovered.core, config, plans, saved: 0 }
     }
 
@@ -158,7 +166,7 @@ impl Engine {
     fn crash(&mut self) {
         self.start.last_tick = self.log.last_tick();
         let Self { log, state, start, config, plans, .. } = self;
-        let recovered = recover::recover(config, plans, log, state, start, &mut vec![None, None])
+        let recovered = recover::recover(config, plans, log, state, start, &mut vec![None, None], &Progress::default())
             .expect("what was written is read");
         assert_eq!(recovered.notes, Vec::<String>::new(), "nothing is rebuilt");
         self.core = recovered.core;

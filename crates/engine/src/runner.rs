@@ -26,6 +26,10 @@ use crate::{
 /// How often a checkpoint is taken while there are ticks.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
+/// How often the log hears of what became dead letters and what had no room: the first at
+/// once, what follows together.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+
 /// How long the engine waits until the checkpoint that has a rebuilt feed is written: no tick
 /// runs meanwhile.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
@@ -58,6 +62,7 @@ impl Runner {
         let mut checkpointed = self.saved;
         let mut exchange: Option<Exchange> = None;
         let timer = every(CHECKPOINT_EVERY);
+        let mut told: Option<Instant> = None;
         let ticks_run = metrics::counter!(metric::TICKS);
         let tick_seconds = metrics::histogram!(metric::TICK_SECONDS);
         let processing_seconds = metrics::histogram!(metric::PROCESSING_SECONDS);
@@ -89,7 +94,9 @@ impl Runner {
                 },
                 recv(timer) -> _ => {
                     self.core.report();
-                    self.core.tell();
+                    if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) && self.core.tell() {
+                        told = Some(Instant::now());
+                    }
                     let changed = self.core.tick > checkpointed;
                     if changed && self.writer.is_idle() {
                         checkpointed = self.core.tick;
@@ -98,6 +105,7 @@ impl Runner {
                 }
             }
         }
+        self.core.tell();
         let Self { mut core, positions, writer, mut drop_owners, .. } = self;
         writer.finish(|| {
             let changed = core.tick > checkpointed || !drop_owners.is_empty();

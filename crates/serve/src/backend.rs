@@ -152,6 +152,15 @@ pub enum RebuildError {
     Stopping,
 }
 
+/// Why a server is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Reason {
+    /// For programs: `recovering`, `disk_full`, `log_failing`, `source_failed` or `stopping`.
+    pub code: &'static str,
+    /// For a person: what is wrong, where, and what to do.
+    pub message: String,
+}
+
 /// How a feed stands.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FeedStatus {
@@ -200,7 +209,7 @@ pub trait Backend: Send + Sync + 'static {
     fn streams(&self) -> &[StreamInfo];
     /// The feeds; the same for the life of the process.
     fn feeds(&self) -> &[FeedInfo];
-    /// The dashboards; the same for the life of the process.
+    /// The dashboards of the start; [`crate::Settings`] may bring others.
     fn dashboards(&self) -> &[config::Dashboard];
     /// The epoch of cursors; the same for the life of the process.
     fn epoch(&self) -> u32;
@@ -215,8 +224,8 @@ pub trait Backend: Send + Sync + 'static {
     /// A shard's inbox. `wake` is called from the writer's thread when there is something
     /// to take, so it is cheap and never blocks.
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox>;
-    /// Whether requests can be served, or why not.
-    fn ready(&self) -> Result<(), String>;
+    /// All that stands against serving requests; nothing while the server is ready.
+    fn not_ready(&self) -> Vec<Reason>;
     /// How feeds and streams stand.
     fn status(&self) -> Status;
 }

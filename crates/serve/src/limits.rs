@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -22,8 +25,8 @@ pub fn address_of(address: IpAddr) -> IpAddr {
 /// Counts open connections.
 #[derive(Debug)]
 pub struct Connections {
-    max: usize,
-    max_per_address: usize,
+    max: AtomicUsize,
+    max_per_address: AtomicUsize,
     open: Mutex<Open>,
 }
 
@@ -43,14 +46,22 @@ pub struct ConnectionGuard {
 impl Connections {
     /// With these limits.
     pub fn new(max: usize, max_per_address: usize) -> Arc<Self> {
+        let (max, max_per_address) = (AtomicUsize::new(max), AtomicUsize::new(max_per_address));
         Arc::new(Self { max, max_per_address, open: Mutex::default() })
+    }
+
+    /// With these limits from now on. Who is connected stays.
+    pub fn change(&self, max: usize, max_per_address: usize) {
+        self.max.store(max, Ordering::Relaxed);
+        self.max_per_address.store(max_per_address, Ordering::Relaxed);
     }
 
     /// Counts a connection, or says that there are enough.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionGuard> {
         let mut open = self.open.lock();
         let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-        if open.all >= self.max || of_address >= self.max_per_address {
+        let (max, per_address) = (self.max.load(Ordering::Relaxed), self.max_per_address.load(Ordering::Relaxed));
+        if open.all >= max || of_address >= per_address {
             return None;
         }
         open.all += 1;
@@ -103,6 +114,10 @@ mod tests {
         assert!(connections.admit(a).is_none(), "more than two of one address");
         let _third = connections.admit(b).unwrap();
         assert!(connections.admit(b).is_none(), "more than three in all");
+        connections.change(4, 1);
+        assert!(connections.admit(a).is_none());
+        assert!(connections.admit(IpAddr::from([127, 0, 0, 3])).is_some(), "another limit holds at once");
+        connections.change(3, 2);
         drop(first);
         assert!(connections.admit(b).is_some());
         assert_eq!(connections.open.lock().by_address.len(), 2);

@@ -6,7 +6,7 @@ use model::Code;
 use serde::Serialize;
 
 use crate::{
-    backend::{AppendError, Unavailable},
+    backend::{AppendError, Reason, Unavailable},
     ingest::{self, Receipt},
 };
 
@@ -20,12 +20,13 @@ pub struct Problem {
     detail: String,
     retry_after_ms: Option<u64>,
     receipt: Option<Receipt>,
+    reasons: Vec<Reason>,
 }
 
 impl Problem {
     /// With a text for a person.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), retry_after_ms: None, receipt: None }
+        Self { code, detail: detail.into(), retry_after_ms: None, receipt: None, reasons: Vec::new() }
     }
 
     /// With the time after which to come again, in milliseconds.
@@ -42,6 +43,13 @@ impl Problem {
         Self { receipt: Some(receipt), ..Self::new(Code::NoneAccepted, detail) }
     }
 
+    /// Requests cannot be served: the document lists why.
+    pub fn not_ready(code: Code, reasons: Vec<Reason>) -> Self {
+        let all: Vec<&str> = reasons.iter().map(|r| r.message.as_str()).collect();
+        let detail = all.join("; ");
+        Self { reasons, ..Self::new(code, detail) }
+    }
+
     /// The document.
     pub fn body(&self) -> Vec<u8> {
         #[derive(Serialize)]
@@ -52,6 +60,8 @@ impl Problem {
             detail: &'a str,
             #[serde(flatten)]
             receipt: Option<&'a Receipt>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            reasons: &'a [Reason],
         }
         let document = Document {
             title: title(self.code),
@@ -59,6 +69,7 @@ impl Problem {
             code: self.code.as_str(),
             detail: &self.detail,
             receipt: self.receipt.as_ref(),
+            reasons: &self.reasons,
         };
         // Text keys and plain values: it cannot fail.
         serde_json::to_vec(&document).unwrap_or_default()

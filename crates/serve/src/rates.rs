@@ -13,6 +13,7 @@ use governor::{
     DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
+use parking_lot::RwLock;
 
 /// Addresses that are forgotten, if they have been quiet, every so many requests.
 const FORGET_EVERY: usize = 10_000;
@@ -20,11 +21,27 @@ const FORGET_EVERY: usize = 10_000;
 /// The rates of a server.
 pub struct Rates {
     clock: DefaultClock,
-    requests: DefaultDirectRateLimiter,
-    of_address: DefaultKeyedRateLimiter<IpAddr>,
+    requests: RwLock<Requests>,
     /// In the order of the backend's streams.
     events: Vec<(NonZeroU32, DefaultDirectRateLimiter)>,
     seen: AtomicUsize,
+}
+
+/// How many requests come.
+struct Requests {
+    most: (usize, usize),
+    all: DefaultDirectRateLimiter,
+    of_address: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl Requests {
+    fn new(all: usize, of_address: usize) -> Self {
+        Self {
+            most: (all, of_address),
+            all: RateLimiter::direct(Quota::per_second(rate(all))),
+            of_address: RateLimiter::keyed(Quota::per_second(rate(of_address))),
+        }
+    }
 }
 
 /// Why a batch of events is refused.
@@ -49,22 +66,30 @@ impl Rates {
     pub fn new(requests: usize, of_address: usize, events: impl Iterator<Item = usize>) -> Self {
         Self {
             clock: DefaultClock::default(),
-            requests: RateLimiter::direct(Quota::per_second(rate(requests))),
-            of_address: RateLimiter::keyed(Quota::per_second(rate(of_address))),
+            requests: RwLock::new(Requests::new(requests, of_address)),
             events: events.map(rate).map(|rate| (rate, RateLimiter::direct(Quota::per_second(rate)))).collect(),
             seen: AtomicUsize::new(0),
         }
     }
 
+    /// With so many requests a second in all and of one address from now on.
+    pub fn change(&self, requests: usize, of_address: usize) {
+        // What was counted goes on counting unless it must not.
+        if self.requests.read().most != (requests, of_address) {
+            *self.requests.write() = Requests::new(requests, of_address);
+        }
+    }
+
     /// Counts a request.
     pub fn request(&self, address: IpAddr) -> Result<(), TooFast> {
+        let Requests { all, of_address, .. } = &*self.requests.read();
         if self.seen.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
-            self.of_address.retain_recent();
-            self.of_address.shrink_to_fit();
+            of_address.retain_recent();
+            of_address.shrink_to_fit();
         }
         let wait = |until: governor::NotUntil<_>| TooFast(until.wait_time_from(self.clock.now()));
-        self.of_address.check_key(&address).map_err(wait)?;
-        self.requests.check().map_err(wait)
+        of_address.check_key(&address).map_err(wait)?;
+        all.check().map_err(wait)
     }
 
     /// Counts a batch of events; one that is larger than a second's worth is refused for good.
@@ -96,6 +121,10 @@ mod tests {
         let TooFast(wait) = rates.request(a).unwrap_err();
         assert!(wait > Duration::ZERO && wait < Duration::from_secs(1), "{wait:?}");
         assert_eq!(rates.request(b), Ok(()));
+        rates.change(100, 3);
+        assert!(rates.request(a).is_err(), "the same limits forget nothing");
+        rates.change(100, 5);
+        assert_eq!(rates.request(a), Ok(()));
         assert_eq!(rates.events(0, 8), Ok(()));
         assert!(matches!(rates.events(0, 8), Err(Refused::TooFast(_))));
         assert_eq!(rates.events(0, 11), Err(Refused::TooMany { most: 10 }), "more than a second ever has room for");

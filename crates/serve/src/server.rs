@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use config::Limits;
+use config::{Dashboard, Limits};
 use http::Method;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -38,6 +38,7 @@ use crate::{
     poll::Polls,
     problem::{self, Problem},
     shared::Shared,
+    starting::{Progress, Starting},
 };
 
 /// Connections that the kernel holds until they are accepted.
@@ -72,6 +73,17 @@ pub struct Options {
     pub cors: Vec<String>,
     /// Shards of the hub; `None` is one a core.
     pub shards: Option<NonZeroUsize>,
+}
+
+/// What may change while the server runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Limits; `max_pending` and `max_record` are as at the start.
+    pub limits: Limits,
+    /// Origins of other sites that may read and open sockets, exact.
+    pub cors: Vec<String>,
+    /// The dashboards, of feeds that the backend has.
+    pub dashboards: Vec<Dashboard>,
 }
 
 /// Why the server cannot listen.
@@ -112,7 +124,7 @@ pub enum BindError {
 
 /// A server that has its port. Clients that connect now wait until it runs.
 pub struct Bound {
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     address: SocketAddr,
     options: Options,
 }
@@ -133,7 +145,7 @@ pub async fn bind(options: Options) -> Result<Bound, BindError> {
             Ok(listener) => {
                 let address =
                     listener.local_addr().map_err(|source| BindError::Other { listen: listen.clone(), source })?;
-                return Ok(Bound { listener, address, options });
+                return Ok(Bound { listener: Arc::new(listener), address, options });
             }
             Err(e) => failure = e,
         }
@@ -158,12 +170,20 @@ impl Bound {
         self.address
     }
 
+    /// Until what this gives back is dropped, tells who comes how far the start is. Clients that
+    /// come in the first moments wait instead.
+    pub fn answer_while_starting(&self, prometheus: PrometheusHandle, progress: Progress) -> Starting {
+        Starting::begin(Arc::clone(&self.listener), self.address, &self.options, prometheus, progress)
+    }
+
     /// Serves until `shutdown`. Then accepts no more, tells viewers `closing`, and gives
-    /// requests under way at most 5 s. Fails only if threads cannot be started.
+    /// requests under way at most 5 s. What comes from `changes` holds from then on, and
+    /// closes no connection. Fails only if threads cannot be started.
     pub async fn run(
         self,
         backend: Arc<dyn Backend>,
         prometheus: PrometheusHandle,
+        mut changes: mpsc::Receiver<Settings>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let Options { limits, cors, shards, .. } = self.options;
@@ -176,8 +196,15 @@ impl Bound {
         let (stop, stopping) = watch::channel(false);
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
         let acceptor = Acceptor::new(&app, stopping, alive);
+        let change = async {
+            while let Some(settings) = changes.recv().await {
+                acceptor.change(settings);
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             () = acceptor.accept_all(&self.listener) => {}
+            () = change => {}
             () = shutdown => {}
         }
         app.stop();
@@ -216,7 +243,6 @@ async fn keep_up(prometheus: PrometheusHandle) {
 struct Acceptor {
     app: Arc<App>,
     router: axum::Router,
-    builder: http1::Builder,
     connections: Arc<Connections>,
     stopping: watch::Receiver<bool>,
     /// Held by every connection: when all are dropped, all are gone.
@@ -225,28 +251,35 @@ struct Acceptor {
 
 impl Acceptor {
     fn new(app: &Arc<App>, stopping: watch::Receiver<bool>, alive: mpsc::Sender<()>) -> Self {
-        let limits = &app.shared.limits;
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_buf_size(limits.max_header.max(MIN_HEADER));
+        let limits = &app.shared.current().limits;
         Self {
             app: Arc::clone(app),
             router: router(app),
-            builder,
             connections: Connections::new(limits.max_connections, limits.max_connections_per_address),
             stopping,
             alive,
         }
     }
 
+    fn change(&self, settings: Settings) {
+        self.connections.change(settings.limits.max_connections, settings.limits.max_connections_per_address);
+        self.app.shared.change(settings);
+    }
+
     async fn accept_all(&self, listener: &TcpListener) {
+        let mut failing = false;
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.accept(stream, address_of(peer.ip())),
+                Ok((stream, peer)) => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!("connections are accepted again");
+                    }
+                    self.accept(stream, address_of(peer.ip()));
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "connections cannot be accepted at the moment");
+                    }
                     sleep(PAUSE).await;
                 }
             }
@@ -269,7 +302,8 @@ impl Acceptor {
 
     /// One connection, until it closes, becomes a viewer's, or the server stops.
     fn converse(&self, stream: TcpStream, guard: Arc<ConnectionGuard>) -> impl Future<Output = ()> + use<> {
-        let socket = Socket::new(stream, self.app.shared.limits.body_timeout);
+        let current = self.app.shared.current();
+        let socket = Socket::new(stream, current.limits.body_timeout);
         let idle = socket.idle();
         let router = self.router.clone();
         let leaving = Arc::new(OnceLock::new());
@@ -292,7 +326,11 @@ impl Acceptor {
                 })
             })
         };
-        let mut connection = self.builder.serve_connection(TokioIo::new(socket), service);
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(current.limits.header_timeout)
+            .max_buf_size(current.limits.max_header.max(MIN_HEADER))
+            .serve_connection(TokioIo::new(socket), service);
         let (mut stopping, alive) = (self.stopping.clone(), self.alive.clone());
         let app = Arc::clone(&self.app);
         async move {
@@ -306,12 +344,13 @@ impl Acceptor {
             let ended = match (ended, leaving.get()) {
                 (Some(Ok(())), Some(opening)) => {
                     let hyper::server::conn::http1::Parts { io, read_buf, .. } = connection.into_parts();
-                    let viewer = viewer_of(io.into_inner(), read_buf, opening.clone(), guard, &app.shared.limits);
+                    let viewer =
+                        viewer_of(io.into_inner(), read_buf, opening.clone(), guard, &app.shared.current().limits);
                     match viewer {
                         Ok(Some(viewer)) => app.hub.admit(viewer),
                         // A client that pipelined, and did not read what it asked for before.
                         Ok(None) => {}
-                        Err(error) => tracing::warn!(%error, "a socket could not leave HTTP"),
+                        Err(error) => tracing::debug!(%error, "a socket could not leave HTTP"),
                     }
                     Ok(())
                 }

@@ -12,14 +12,17 @@ use config::Limits;
 use feed::{Delta, Snapshot};
 use metrics_exporter_prometheus::PrometheusHandle;
 use model::{Code, Offset};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::{
     backend::Backend,
-    encode::{frame::FrameEncoder, framing::Framing, updates::Updates},
+    dashboards::Dashboards,
+    encode::{frame::FrameEncoder, framing::Framing},
+    http::body::Budget,
     ingest::Ingest,
-    metrics::{DashboardMetrics, FeedMetrics, ServerMetrics, frames_encoded},
+    metrics::{FeedMetrics, ServerMetrics, frames_encoded},
     rates::Rates,
+    server::Settings,
 };
 
 /// How many snapshots of one feed may be on their way to viewers at once. More viewers
@@ -106,28 +109,33 @@ impl Snapshots {
     }
 }
 
-/// One dashboard, as the server needs it.
-pub struct DashboardEntry {
-    /// Makes its plain updates.
-    pub updates: Updates,
-    /// Its counts.
-    pub metrics: DashboardMetrics,
+/// What a change of the configuration changes.
+pub struct Current {
+    /// `limits:` of the configuration.
+    pub limits: Limits,
+    /// Origins that may read and open sockets.
+    pub cors: Vec<String>,
+    /// Bounds the bodies that are held at once.
+    pub budget: Arc<Budget>,
+}
+
+impl Current {
+    fn new(limits: Limits, cors: Vec<String>) -> Self {
+        let budget = Budget::new(limits.max_pending.max(limits.max_body + limits.max_unpacked_body));
+        Self { limits, cors, budget }
+    }
 }
 
 /// What every part of the server holds.
 pub struct Shared {
     /// Where events go and feeds come from.
     pub backend: Arc<dyn Backend>,
-    /// `limits:` of the configuration.
-    pub limits: Limits,
-    /// Origins that may read and open sockets.
-    pub cors: Vec<String>,
+    current: RwLock<Arc<Current>>,
     /// The feeds, in the backend's order.
     pub feeds: Vec<FeedEntry>,
     feed_names: HashMap<String, usize>,
-    /// The dashboards, in the backend's order.
-    pub dashboards: Vec<DashboardEntry>,
-    dashboard_names: HashMap<String, usize>,
+    /// The dashboards.
+    pub dashboards: Dashboards,
     /// Counts of the whole server.
     pub metrics: ServerMetrics,
     /// Renders `/metrics`.
@@ -149,29 +157,36 @@ impl Shared {
         });
         let feeds = feeds.collect();
         let feed_names = backend.feeds().iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
-        let dashboard_names = backend.dashboards().iter().enumerate().map(|(i, d)| (d.name.clone(), i)).collect();
-        let dashboard = |(i, d): (usize, &config::Dashboard)| DashboardEntry {
-            updates: Updates::new(i, d, backend.feeds()),
-            metrics: DashboardMetrics::new(&d.name),
-        };
-        let dashboards = backend.dashboards().iter().enumerate().map(dashboard).collect();
+        let dashboards = Dashboards::new(backend.dashboards(), backend.feeds());
         let events = backend.streams().iter().map(|s| s.max_events_per_second);
         let (all, of_address) = (limits.max_requests_per_second, limits.max_requests_per_second_per_address);
         let rates = Arc::new(Rates::new(all, of_address, events));
         let ingest = Arc::new(Ingest::new(Arc::clone(&backend), Arc::clone(&rates), &limits));
         Self {
             backend,
-            limits,
-            cors,
+            current: RwLock::new(Arc::new(Current::new(limits, cors))),
             feeds,
             feed_names,
             dashboards,
-            dashboard_names,
             metrics: ServerMetrics::new(),
             prometheus,
             ingest,
             rates,
         }
+    }
+
+    /// What the configuration says at the moment.
+    pub fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// From now on the configuration says this. What is read once, at the beginning of a
+    /// connection, holds for the next one.
+    pub fn change(&self, settings: Settings) {
+        let Settings { limits, cors, dashboards } = settings;
+        self.rates.change(limits.max_requests_per_second, limits.max_requests_per_second_per_address);
+        self.dashboards.replace(&dashboards, self.backend.feeds());
+        *self.current.write() = Arc::new(Current::new(limits, cors));
     }
 
     /// A delta as it goes to viewers of a framing; empty where there is nothing to say.
@@ -182,7 +197,9 @@ impl Shared {
             Framing::MessagePack => encoder.message_pack(delta),
             Framing::EventStream => encoder.event(delta),
             Framing::Updates { dashboard, packed } => {
-                self.dashboards[dashboard].updates.delta(feed, delta, packed, encoder)
+                // Its viewers hold it, so it is there.
+                let dashboard = self.dashboards.at(dashboard);
+                dashboard.map_or_else(Bytes::new, |d| d.updates.delta(feed, delta, packed, encoder))
             }
         }
     }
@@ -196,7 +213,9 @@ impl Shared {
             Framing::MessagePack => encoder.message_pack_pieces(snapshot, reset),
             Framing::EventStream => encoder.event_pieces(snapshot, reset),
             Framing::Updates { dashboard, packed } => {
-                self.dashboards[dashboard].updates.snapshot(feed, snapshot, packed, encoder)
+                let dashboard = self.dashboards.at(dashboard);
+                let empty = || Arc::from([Bytes::new()]);
+                dashboard.map_or_else(empty, |d| d.updates.snapshot(feed, snapshot, packed, encoder))
             }
         }
     }
@@ -212,11 +231,6 @@ impl Shared {
     /// The feed of this name.
     pub fn feed(&self, name: &str) -> Option<usize> {
         self.feed_names.get(name).copied()
-    }
-
-    /// The dashboard of this name.
-    pub fn dashboard(&self, name: &str) -> Option<usize> {
-        self.dashboard_names.get(name).copied()
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use model::{KeptLetter, Letters, Offset};
 use query::Plan;
 use serve::backend::{
-    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, RebuildError, Status, StreamInfo,
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, Inbox, Reason, RebuildError, Status, StreamInfo,
     StreamStatus, Unavailable,
 };
 
@@ -137,11 +137,21 @@ impl Backend for EngineBackend {
         Box::new(ShardInbox(self.handle.inbox(wake).ok()))
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn not_ready(&self) -> Vec<Reason> {
+        let mut reasons = Vec::new();
         if self.handle.is_failing() {
-            return Err("the log cannot be written; see the server's log".to_owned());
+            let (code, message) = if self.handle.status().disk_full.load(Ordering::Relaxed) {
+                ("disk_full", "the disk is full, and events are refused; make room, and they are taken again")
+            } else {
+                ("log_failing", "the log cannot be written, and events are refused; the server's log says why")
+            };
+            reasons.push(Reason { code, message: message.to_owned() });
         }
-        Ok(())
+        reasons.extend(self.handle.failed_sources().map(|(stream, why)| Reason {
+            code: "source_failed",
+            message: format!("stream `{stream}` is read no further until a restart: {why}"),
+        }));
+        reasons
     }
 
     fn status(&self) -> Status {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use config::Config;
+use config::{Config, Problem};
 use query::Plan;
 
 use crate::{
@@ -12,13 +12,17 @@ use crate::{
 
 /// Loads and plans a configuration; every problem of both at once.
 pub(crate) fn load(path: &Path) -> Result<(Config, Vec<Plan>), Failure> {
-    let config = config::load(path, &|name| std::env::var(name).ok()).map_err(|p| Failure::problems(&p))?;
-    plan(config)
+    load_with(&config::Options::of(path)).map_err(|p| Failure::problems(&p))
 }
 
-pub(crate) fn plan(config: Config) -> Result<(Config, Vec<Plan>), Failure> {
+/// Loads what the options say.
+pub(crate) fn load_with(options: &config::Options) -> Result<(Config, Vec<Plan>), Vec<Problem>> {
+    plan(config::load_with(options, &|name| std::env::var(name).ok())?)
+}
+
+pub(crate) fn plan(config: Config) -> Result<(Config, Vec<Plan>), Vec<Problem>> {
     let config = config.with_dead_letters();
-    let plans = engine::plan::plan(&config).map_err(|p| Failure::problems(&p))?;
+    let plans = engine::plan::plan(&config)?;
     Ok((config, plans))
 }
 

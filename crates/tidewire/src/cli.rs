@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::log::LogOptions;
+
 /// Real-time feeds for dashboards: events in, SQL windows kept up to date, every change
 /// pushed to every watching browser.
 #[derive(Debug, Parser)]
@@ -64,6 +66,9 @@ pub struct DemoOptions {
     /// Keep events and state in this directory; without it nothing is kept.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub log: LogOptions,
 }
 
 /// Options of `serve`.
@@ -81,6 +86,9 @@ pub struct ServeOptions {
     /// Keep nothing: events and state are gone at the end.
     #[arg(long)]
     pub memory: bool,
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub log: LogOptions,
 }
 
 /// Options of `check`.

@@ -6,14 +6,20 @@
 //! - one module a command: `serve` (also `demo`), `check`, `push`, `tail`, `rebuild`,
 //!   `dead_letters` (also `replay`)
 //! - `backend`: the engine, as `serve` sees it
+//! - `counts`: what metrics there are
+//! - [`log`]: what the server tells of itself, and how
+//! - `reload`: another configuration while the server runs
 //! - `report`: how errors and progress are told
 
 mod backend;
 mod check;
 pub mod cli;
+mod counts;
 mod dead_letters;
+pub mod log;
 mod push;
 mod rebuild;
+mod reload;
 mod report;
 mod serve;
 mod tail;

@@ -1,17 +1,27 @@
 //! `tidewire serve` and `tidewire demo`.
 
-use std::{io::IsTerminal, path::Path, sync::Arc, time::Duration};
+use std::{
+    io::Write as _,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use config::{Config, Durability};
 use engine::Engine;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use query::Plan;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 use crate::{
     backend::EngineBackend,
     check,
     cli::{DemoOptions, ServeOptions},
+    counts,
+    log::{self, Told},
+    reload::{self, Loaded, Reload},
     report::{Failure, count},
 };
 
@@ -23,40 +33,31 @@ const DEMO: &str = include_str!("demo.yaml");
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 
 pub(crate) fn demo(options: &DemoOptions, vfs: Option<&str>) -> Result<(), Failure> {
+    let told = log::start(&options.log)?;
     let mut config = config::load_str(Path::new("demo.yaml"), DEMO, &|_| None).map_err(|p| Failure::problems(&p))?;
     config.listen.clone_from(&options.listen);
     config.data_dir.clone_from(&options.data_dir);
-    let (config, plans) = check::plan(config)?;
-    run(&config, &plans, vfs)
+    let (config, plans) = check::plan(config).map_err(|p| Failure::problems(&p))?;
+    run(&config, &plans, None, told, vfs)
 }
 
 pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Failure> {
+    let told = log::start(&options.log)?;
     let options = config::Options {
         paths: vec![options.config.clone()],
         listen: options.listen.clone(),
         data_dir: options.data_dir.clone(),
         memory: options.memory,
     };
-    let config = config::load_with(&options, &|name| std::env::var(name).ok()).map_err(|p| Failure::problems(&p))?;
-    let (config, plans) = check::plan(config)?;
-    run(&config, &plans, vfs)
+    let loaded = Loaded::with(options);
+    let (config, plans) = check::load_with(loaded.options()).map_err(|p| Failure::problems(&p))?;
+    run(&config, &plans, Some(loaded), told, vfs)
 }
 
-/// Text on a terminal, JSON elsewhere; `TIDEWIRE_LOG` chooses what is logged.
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEWIRE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second start in one process keeps the first one's logging.
-    let _ =
-        if std::io::stderr().is_terminal() { builder.with_target(false).try_init() } else { builder.json().try_init() };
-}
-
-fn run(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<(), Failure> {
-    start_logging();
-    let prometheus = PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|e| Failure::new(format!("metrics cannot be collected: {e}")))?;
+/// Runs until it is told to stop. `loaded` is what the configuration was loaded with, if there
+/// are files that may change.
+fn run(config: &Config, plans: &[Plan], loaded: Option<Loaded>, told: Told, vfs: Option<&str>) -> Result<(), Failure> {
+    let prometheus = counts::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -72,26 +73,57 @@ fn run(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<(), Failure
         })
         .await
         .map_err(|e| Failure::new(e.to_string()))?;
-        let engine = start_engine(config, plans, vfs)?;
+        let progress = Arc::new(engine::Progress::default());
+        let starting = {
+            let progress = Arc::clone(&progress);
+            bound.answer_while_starting(prometheus.clone(), Arc::new(move || how_far(&progress)))
+        };
+        // It blocks this thread; who asks meanwhile is answered on others.
+        let engine = start_engine(config, plans, vfs, &progress)?;
+        drop(starting);
         for note in &engine.notes {
             tracing::info!("{note}");
         }
-        announce(config, &bound.local_addr().to_string());
+        announce(config, &bound.local_addr().to_string(), told);
         let backend = Arc::new(EngineBackend::new(engine.handle(), config, plans));
-        let (signal, failure) = (stop_signal()?, engine.ended());
+        let (told_to, failure) = (stop_signal()?, engine.ended());
         let stop = async {
             tokio::select! {
-                () = signal => {}
+                () = told_to => {}
                 () = failure => {}
             }
         };
-        let served = bound.run(backend, prometheus, stop).await;
+        let (changes, changed) = mpsc::channel(1);
+        match loaded {
+            Some(loaded) => {
+                let hang_up = signal(SignalKind::hangup()).map_err(unheard)?;
+                let reload = Reload::new(loaded, config.clone(), changes, hang_up);
+                tokio::spawn(reload.run());
+            }
+            None => reload::register(),
+        }
+        let served = bound.run(backend, prometheus, changed, stop).await;
         finish(engine)?;
+        tracing::info!("stopped");
         served.map_err(|e| Failure::new(format!("the server cannot go on: {e}")))
     })
 }
 
-fn start_engine(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<Engine, Failure> {
+/// How far a start is.
+fn how_far(progress: &engine::Progress) -> String {
+    let (ticks, replayed) = (progress.ticks.load(Ordering::Relaxed), progress.replayed.load(Ordering::Relaxed));
+    if ticks == 0 {
+        return "the server is starting: it reads its last checkpoint".to_owned();
+    }
+    format!("the server is starting: it has replayed {replayed} of {ticks} ticks since its last checkpoint")
+}
+
+fn start_engine(
+    config: &Config,
+    plans: &[Plan],
+    vfs: Option<&str>,
+    progress: &engine::Progress,
+) -> Result<Engine, Failure> {
     let opened = store::open(&store::Options {
         dir: config.data_dir.clone(),
         durability: match config.durability {
@@ -101,36 +133,50 @@ fn start_engine(config: &Config, plans: &[Plan], vfs: Option<&str>) -> Result<En
         vfs: vfs.map(ToOwned::to_owned),
     })
     .map_err(|e| Failure::new(e.to_string()))?;
-    Engine::start(config, plans, opened).map_err(|e| Failure::new(e.to_string()))
+    Engine::start(config, plans, opened, progress).map_err(|e| Failure::new(e.to_string()))
 }
 
-/// One line: where it listens, where it keeps, what it serves.
-fn announce(config: &Config, address: &str) {
-    let kept = match (&config.data_dir, config.durability) {
-        (None, _) => "nothing is kept".to_owned(),
-        (Some(dir), Durability::Fsync) => format!("data in {} (fsync)", dir.display()),
-        (Some(dir), Durability::Process) => format!("data in {} (process)", dir.display()),
+/// One line: where it listens, where it keeps and how surely, what it serves.
+fn announce(config: &Config, address: &str, told: Told) {
+    let durability = match config.durability {
+        Durability::Fsync => "fsync",
+        Durability::Process => "process",
     };
-    let page = config.dashboards.first().map_or(String::new(), |d| format!("dashboard/{}", d.name));
-    println!(
-        "tidewire {} listens on http://{address}/{page} · {kept} · {}, {}",
-        env!("CARGO_PKG_VERSION"),
-        count(config.written_streams(), "stream"),
-        count(config.feeds.len(), "feed")
-    );
+    let dir = config.data_dir.as_ref().map(|dir| dir.display().to_string());
+    let (streams, feeds) = (config.written_streams(), config.feeds.len());
+    let version = env!("CARGO_PKG_VERSION");
+    if told.in_log {
+        let (durability, dashboards) =
+            (dir.as_ref().map_or("nothing is kept", |_| durability), config.dashboards.len());
+        tracing::info!(version, address, data_dir = dir, durability, streams, feeds, dashboards, "tidewire listens");
+    }
+    if told.on_stdout {
+        let kept = dir.map_or("nothing is kept".to_owned(), |dir| format!("data in {dir} ({durability})"));
+        let page = config.dashboards.first().map_or(String::new(), |d| format!("dashboard/{}", d.name));
+        // Who started the server may have closed its output; that is no reason to end.
+        let _ = writeln!(
+            std::io::stdout(),
+            "tidewire {version} listens on http://{address}/{page} · {kept} · {}, {}",
+            count(streams, "stream"),
+            count(feeds, "feed")
+        );
+    }
 }
 
 /// Ends with the first SIGTERM or SIGINT.
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
-    let failed = |e| Failure::new(format!("signals cannot be received: {e}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     })
+}
+
+fn unheard(error: std::io::Error) -> Failure {
+    Failure::new(format!("signals cannot be received: {error}"))
 }
 
 /// Flush, checkpoint, close. The log has all that was acknowledged, so a stop that takes

@@ -5,8 +5,8 @@ use model::DataType;
 use crate::{
     keys,
     reader::{Fields, Reader, clip, found},
-    shape::{Naming, Section},
-    types::{Generated, GeneratorSource, StreamColumn},
+    shape::{Naming, Section, Shape},
+    types::{Generated, GeneratorSource, Late, Rhythm, RhythmWave, Silent, Spell, StreamColumn},
     yaml::{Node, Value},
 };
 
@@ -16,11 +16,12 @@ const MAX_RATE: f64 = 1e6;
 const MAX_WALKS: u64 = 1_000_000;
 
 /// What each kind is called, and its section.
-static KINDS: [(&str, &Section); 5] = [
+static KINDS: [(&str, &Section); 6] = [
     ("choice", &keys::CHOICE),
     ("uniform", &keys::UNIFORM),
     ("walk", &keys::WALK),
     ("wave", &keys::WAVE),
+    ("lognormal", &keys::LOGNORMAL),
     ("sequence", &keys::SEQUENCE),
 ];
 
@@ -75,13 +76,92 @@ pub(super) fn generator(
         }
     }
     check_walks(reader, fields, &made);
-    Some(GeneratorSource { rate: rate?, seed: seed?, columns: made })
+    let rhythm = fields.get("rhythm").map(|node| rhythm(reader, node)).unwrap_or_default();
+    let late = fields.get("late").and_then(|node| late(reader, node));
+    let silent = fields.get("silent").and_then(|node| silent(reader, node, columns, &made));
+    Some(GeneratorSource {
+        rate: rate?,
+        seed: seed?,
+        columns: made,
+        rhythm,
+        late,
+        silent,
+        history: reader.duration(fields, "history"),
+    })
+}
+
+fn rhythm(reader: &mut Reader<'_>, node: &Node) -> Rhythm {
+    let Some(fields) = reader.section(node, &keys::RHYTHM, "`rhythm`") else { return Rhythm::default() };
+    let wave = fields.get("wave").and_then(|node| {
+        let fields = reader.section(node, &keys::RHYTHM_WAVE, "`wave`")?;
+        let (low, high) = (share(reader, &fields, "low"), share(reader, &fields, "high"));
+        let period = reader.duration(&fields, "period");
+        let (low, high) = (low?, high?);
+        (fields.get("period").is_some() && ordered(reader, node, "wave", low, high)).then_some(RhythmWave {
+            low,
+            high,
+            period,
+        })
+    });
+    let mut spell = |key: &str| {
+        let node = fields.get(key)?;
+        let fields = reader.section(node, &keys::SPELL, &format!("`{key}`"))?;
+        let (every, lasts) = (reader.duration(&fields, "every"), reader.duration(&fields, "for"));
+        let (Some(_), Some(at)) = (fields.get("every"), fields.get("for")) else { return None };
+        if lasts >= every {
+            reader.problem(at.spot, format!("`{key}`: `for` is not less than `every`: it would never end"), None);
+        }
+        Some(Spell { every, lasts })
+    };
+    let (spike, outage) = (spell("spike"), spell("outage"));
+    if let (Some(at), None) = (fields.get("spike"), fields.get("wave")) {
+        let hint = "say how much there is between the spikes: `wave: { low: 0.2, high: 0.2, period: 1m }`".to_owned();
+        reader.problem(at.spot, "`spike` needs `wave`: without it there is all of the rate already", hint);
+    }
+    Rhythm { wave, spike, outage }
+}
+
+fn late(reader: &mut Reader<'_>, node: &Node) -> Option<Late> {
+    let fields = reader.section(node, &keys::LATE, "`late`")?;
+    let by = reader.duration(&fields, "by");
+    Some(Late { share: share(reader, &fields, "share")?, by })
+}
+
+fn silent(reader: &mut Reader<'_>, node: &Node, columns: &[StreamColumn], made: &[Generated]) -> Option<Silent> {
+    let fields = reader.section(node, &keys::SILENT, "`silent`")?;
+    let lasts = reader.duration(&fields, "for");
+    let share = share(reader, &fields, "share");
+    let name = reader.identifier(&fields, "column")?;
+    let chosen = |i: usize| matches!(made.get(i), Some(Generated::Choice { .. }));
+    // Where a column before it is wrong, that is said already.
+    let whole = made.len() == columns.len();
+    let column = columns.iter().position(|column| column.name == name);
+    if whole && !column.is_some_and(chosen) {
+        let choices: Vec<&str> =
+            columns.iter().enumerate().filter(|(i, _)| chosen(*i)).map(|(_, column)| column.name.as_str()).collect();
+        let node = fields.get("column").unwrap_or(node);
+        reader.no_such(node, "column", ("column with a `choice`", "columns with a `choice`"), &name, &choices);
+        return None;
+    }
+    Some(Silent { column: column?, share: share?, lasts })
+}
+
+/// A number from 0 to 1.
+fn share(reader: &mut Reader<'_>, fields: &Fields<'_>, key: &str) -> Option<f64> {
+    let share = reader.number(fields, key)?;
+    if !(0.0..=1.0).contains(&share) {
+        let spot = fields.get(key).map_or(fields.spot, |node| node.spot);
+        let hint = "1 is all, 0.25 a quarter".to_owned();
+        reader.problem(spot, format!("`{key}`: expected a share from 0 to 1, found {share}"), hint);
+        return None;
+    }
+    Some(share)
 }
 
 /// There is a walk for each combination of choices; they multiply quickly.
 fn check_walks(reader: &mut Reader<'_>, fields: &Fields<'_>, made: &[Generated]) {
     let choices = made.iter().map(|generated| match generated {
-        Generated::Choice(texts) => texts.len() as u64,
+        Generated::Choice { texts, .. } => texts.len() as u64,
         _ => 1,
     });
     let combinations = choices.fold(1, u64::saturating_mul);
@@ -105,7 +185,7 @@ fn example(data_type: DataType) -> Option<&'static str> {
 }
 
 fn generated(reader: &mut Reader<'_>, node: &Node, label: &str) -> Option<Generated> {
-    const EXPECTED: &str = "`now` or a map of `choice`, `uniform`, `walk`, `wave` or `sequence`";
+    const EXPECTED: &str = "`now` or a map of `choice`, `uniform`, `walk`, `wave`, `lognormal` or `sequence`";
     let entries = match &node.value {
         Value::Map(entries) => entries,
         Value::Scalar(scalar) if scalar.text == "now" => return Some(Generated::Now),
@@ -125,10 +205,8 @@ fn generated(reader: &mut Reader<'_>, node: &Node, label: &str) -> Option<Genera
     let fields = reader.section(node, section, &format!("column `{}`", clip(label)))?;
     let node = fields.get(kind)?;
     match *kind {
-        "choice" => {
-            let texts = reader.texts(&fields, kind);
-            (!texts.is_empty()).then_some(Generated::Choice(texts))
-        }
+        "choice" => choice(reader, node),
+        "lognormal" => lognormal(reader, node),
         "uniform" => {
             let items = reader.items(node, &fields.key(kind).shape, kind);
             let [low, high] = items else { return None };
@@ -140,6 +218,45 @@ fn generated(reader: &mut Reader<'_>, node: &Node, label: &str) -> Option<Genera
         "wave" => wave(reader, node),
         _ => reader.integer(node, kind).map(Generated::Sequence),
     }
+}
+
+/// A list of texts, or a map of texts and how often each comes.
+fn choice(reader: &mut Reader<'_>, node: &Node) -> Option<Generated> {
+    const MOST: usize = 100_000;
+    let Value::Map(entries) = &node.value else {
+        let shape = Shape::List { of: &Shape::Text, low: 1, high: MOST };
+        let items = reader.items(node, &shape, "choice");
+        let texts: Vec<String> = items.iter().filter_map(|item| reader.text_of(item, "choice")).collect();
+        return (!texts.is_empty()).then_some(Generated::Choice { texts, weights: Vec::new() });
+    };
+    let (mut texts, mut weights) = (Vec::new(), Vec::new());
+    for (key, node) in entries {
+        let weight = reader.number_of(node, &key.text)?;
+        if weight < 0.0 {
+            let hint = "a number beside each text says how often it comes beside the others".to_owned();
+            reader.problem(node.spot, format!("`choice`: `{}` comes {weight} times", clip(&key.text)), hint);
+            return None;
+        }
+        texts.push(key.text.clone());
+        weights.push(weight);
+    }
+    if entries.len() > MOST || weights.iter().sum::<f64>() <= 0.0 {
+        reader.expected(node, "choice", &format!("1 to {MOST} texts, one at least more than 0 times"), None);
+        return None;
+    }
+    Some(Generated::Choice { texts, weights })
+}
+
+fn lognormal(reader: &mut Reader<'_>, node: &Node) -> Option<Generated> {
+    let fields = reader.section(node, &keys::LOGNORMAL_OPTIONS, "`lognormal`")?;
+    let (median, spread) = (reader.number(&fields, "median"), reader.number(&fields, "spread"));
+    let (median, spread) = (median?, spread?);
+    if median <= 0.0 || !(0.0..=5.0).contains(&spread) {
+        let message = format!("`lognormal`: `median` ({median}) is more than 0, `spread` ({spread}) from 0 to 5");
+        reader.problem(node.spot, message, None);
+        return None;
+    }
+    Some(Generated::Lognormal { median, spread })
 }
 
 fn walk(reader: &mut Reader<'_>, node: &Node) -> Option<Generated> {
@@ -190,7 +307,8 @@ fn check_type(reader: &mut Reader<'_>, node: &Node, column: &StreamColumn, gener
     const NUMBERS: &[&str] = &["double", "bigint", "int", "decimal", "boolean"];
     let (kind, types): (&str, &[&str]) = match generated {
         Generated::Now => ("now", &["timestamp", "date"]),
-        Generated::Choice(_) => ("choice", &["text", "json"]),
+        Generated::Choice { .. } => ("choice", &["text", "json"]),
+        Generated::Lognormal { .. } => ("lognormal", NUMBERS),
         Generated::Uniform(..) => ("uniform", NUMBERS),
         Generated::Walk { .. } => ("walk", NUMBERS),
         Generated::Wave { .. } => ("wave", NUMBERS),

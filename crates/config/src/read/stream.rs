@@ -12,12 +12,13 @@ use crate::{
     nearest::{list, nearest},
     reader::{Fields, Reader, clip},
     shape::Naming,
-    types::{EventTime, FileFormat, FileSource, Source, Stream, StreamColumn},
+    types::{EventTime, FileFormat, FileSource, HostSource, Source, Stream, StreamColumn},
+    values::default_duration,
     yaml::{Key, Node, Value},
 };
 
 /// The kinds of sources of this version.
-const KINDS: [&str; 3] = ["http", "file", "generator"];
+const KINDS: [&str; 4] = ["http", "file", "generator", "host"];
 /// Kinds that are described and not here yet.
 const LATER: [&str; 14] = [
     "kafka",
@@ -39,8 +40,21 @@ const LATER: [&str; 14] = [
 pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option<Stream> {
     let label = format!("stream `{}`", clip(&name.text));
     let fields = reader.section(node, &keys::STREAM, &label)?;
-    let columns = fields.get("schema").and_then(|node| columns(reader, node));
-    let event_time = fields.get("event_time").and_then(|node| event_time(reader, node, columns.as_deref()));
+    let given = fields.get("schema");
+    let knows_its_own = kind_of(&fields) == Some("host");
+    if given.is_none() && !knows_its_own && !fields.misspelt("schema") {
+        let about = "`schema:` its columns: a type each, or a map of `type`, `from` and `not_null`".to_owned();
+        reader.problem(node.spot, format!("{label}: `schema` is missing"), about);
+    }
+    let columns = match given {
+        Some(node) => columns(reader, node),
+        None if knows_its_own => Some(host_columns()),
+        None => None,
+    };
+    let mut event_time = fields.get("event_time").and_then(|node| event_time(reader, node, columns.as_deref()));
+    if given.is_none() && knows_its_own && fields.get("event_time").is_none() {
+        event_time = Some(host_time());
+    }
     let source = source(reader, &fields, columns.as_deref());
     let retention = reader.duration(&fields, "retention");
     let retention_bytes = reader.size(&fields, "retention_bytes");
@@ -57,6 +71,57 @@ pub(super) fn stream(reader: &mut Reader<'_>, name: &Key, node: &Node) -> Option
         max_events_per_second,
         max_pending,
     })
+}
+
+/// The kind of the stream's source, where it can be told.
+fn kind_of<'n>(stream: &Fields<'n>) -> Option<&'n str> {
+    let Value::Map(entries) = &stream.get("source")?.value else { return None };
+    let (_, kind) = entries.iter().find(|(key, _)| key.text == "type")?;
+    match &kind.value {
+        Value::Scalar(scalar) => Some(&scalar.text),
+        _ => None,
+    }
+}
+
+/// All that a host source tells.
+fn host_columns() -> Vec<StreamColumn> {
+    let column = |(name, data_type): (&str, DataType)| StreamColumn {
+        name: name.to_owned(),
+        from: name.to_owned(),
+        data_type,
+        not_null: false,
+    };
+    keys::HOST_FIELDS.into_iter().map(column).collect()
+}
+
+/// The time of a host source's events, unless the stream says otherwise.
+fn host_time() -> EventTime {
+    let default = |name| default_duration(&keys::EVENT_TIME, name);
+    EventTime {
+        column: keys::HOST_TIME.to_owned(),
+        max_lateness: default("max_lateness"),
+        idle_timeout: default("idle_timeout"),
+        max_ahead: Some(default("max_ahead")),
+    }
+}
+
+/// A host source has only fields of its own.
+fn check_host_columns(reader: &mut Reader<'_>, stream: &Fields<'_>, columns: &[StreamColumn]) {
+    let names = keys::HOST_FIELDS.map(|(name, _)| name);
+    let Some(node) = stream.get("schema") else { return };
+    for column in columns {
+        let wrong = match keys::HOST_FIELDS.iter().find(|(name, _)| *name == column.from) {
+            Some((_, data_type)) if *data_type == column.data_type => continue,
+            Some((name, data_type)) => {
+                (format!("`schema`: `{name}` of a host source is {data_type}"), format!("write `{name}: {data_type}`"))
+            }
+            None => {
+                let message = format!("`schema`: a host source tells no `{}`", clip(&column.from));
+                (message, format!("it tells {}; leave `schema` out for all of them", list(&names)))
+            }
+        };
+        reader.problem(node.spot, wrong.0, wrong.1);
+    }
 }
 
 /// `None` if there are none: what names a column is then right or wrong with what will be there.
@@ -215,6 +280,14 @@ fn source(reader: &mut Reader<'_>, stream: &Fields<'_>, columns: Option<&[Stream
         "generator" => {
             let fields = reader.section(node, &keys::SOURCE_GENERATOR, "the source")?;
             super::generator::generator(reader, &fields, columns).map(Source::Generator)
+        }
+        "host" => {
+            let fields = reader.section(node, &keys::SOURCE_HOST, "the source")?;
+            check_host_columns(reader, stream, columns.unwrap_or_default());
+            let every = reader.duration(&fields, "every");
+            let processes = reader.duration_or_off(&fields, "processes");
+            let top = reader.count(&fields, "top").and_then(|top| usize::try_from(top).ok());
+            Some(Source::Host(HostSource { every, processes, top: top? }))
         }
         _ => {
             let (message, hint) = if LATER.contains(&name.as_str()) {

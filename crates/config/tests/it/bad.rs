@@ -378,7 +378,7 @@ t.yaml:2:6: stream `s`: `source` is missing
 t.yaml:2:6: stream `s`: `schema` is missing
   `schema:` its columns: a type each, or a map of `type`, `from` and `not_null`
 t.yaml:3:16: `source`: `type` is missing
-  the types are `http`, `file`, `generator`
+  the types are `http`, `file`, `generator`, `host`
 t.yaml:3:28: `schema`: expected columns, found none
   write `value: double`
 t.yaml:4:4: stream `u`: expected a map of `source`, `schema`, `event_time`, `format`, `retention`, `retention_bytes`, `max_events_per_second`, `max_pending`, found nothing

@@ -16,11 +16,11 @@ fn sources() {
 ",
         r"
 t.yaml:2:24: `type`: sources of type `kafka` are not in this version
-  the types are `http`, `file`, `generator`
+  the types are `http`, `file`, `generator`, `host`
 t.yaml:3:24: `type`: there is no source of type `htttp`
   did you mean `http`?
 t.yaml:4:24: `type`: there is no source of type `ftp`
-  the types are `http`, `file`, `generator`
+  the types are `http`, `file`, `generator`, `host`
 t.yaml:5:30: unknown key `path` in the source
   the keys here are `type`
 t.yaml:5:49: `format` belongs to streams of files
@@ -62,7 +62,7 @@ t.yaml:9:9: `columns`: nothing says what `e` gets
 t.yaml:9:12: `a`: `uniform` makes no text
   `uniform` fills columns of type `double`, `bigint`, `int`, `decimal`, `boolean`
 t.yaml:10:20: `walk`: `start` (5) is not between 0 and 2
-t.yaml:11:12: `c`: expected `now` or a map of `choice`, `uniform`, `walk`, `wave` or `sequence`, found a map
+t.yaml:11:12: `c`: expected `now` or a map of `choice`, `uniform`, `walk`, `wave`, `lognormal` or `sequence`, found a map
   did you mean `choice`?
 t.yaml:12:9: `columns`: the stream has no column `bb`
   did you mean `b`?
@@ -83,7 +83,7 @@ t.yaml:14:47: `period`: expected a duration such as `10s`, found `10`
 ",
         r"
 t.yaml:6:13: `rate`: expected a number, found `fast`
-t.yaml:7:21: `a`: expected `now` or a map of `choice`, `uniform`, `walk`, `wave` or `sequence`, found `later`
+t.yaml:7:21: `a`: expected `now` or a map of `choice`, `uniform`, `walk`, `wave`, `lognormal` or `sequence`, found `later`
 t.yaml:7:39: `walk`: `low` is missing
   `low:` the least
 t.yaml:7:39: `walk`: `high` is missing
@@ -157,6 +157,51 @@ t.yaml:4:44: `keep`: 0s is too little; the least is 1ms
 t.yaml:4:60: `max_groups`: 2000000000 is too much; the most is 1000000000
 t.yaml:4:72: unknown key `query` in feed `c`
   write `sql`
+",
+    );
+}
+
+#[test]
+fn rhythms_and_hosts() {
+    check(
+        r"streams:
+  a:
+    schema: { a: text, b: double }
+    source:
+      type: generator
+      rate: 5
+      columns: { a: { choice: { x: 1, y: -1 } }, b: { lognormal: { median: 0, spread: 9 } } }
+      rhythm: { wave: { low: 2, high: 1, period: 1m }, outage: { every: 1m, for: 1m } }
+      late: { share: 5, by: 10s }
+      silent: { column: b, share: 0.1, for: 1s }
+  b:
+    schema: { a: text }
+    source: { type: generator, rate: 1, columns: { a: { choice: { x: 0 } } }, rhythm: { spike: { every: 1m, for: 1s } } }
+  c: { source: { type: host, interval: 1s, every: 1ms, top: 0, processes: never } }
+  d: { source: { type: host }, schema: { metric: int, nmae: text, v: { type: double, from: value } } }
+",
+        r"
+t.yaml:7:42: `choice`: `y` comes -1 times
+  a number beside each text says how often it comes beside the others
+t.yaml:7:66: `lognormal`: `median` (0) is more than 0, `spread` (9) from 0 to 5
+t.yaml:8:30: `low`: expected a share from 0 to 1, found 2
+  1 is all, 0.25 a quarter
+t.yaml:8:82: `outage`: `for` is not less than `every`: it would never end
+t.yaml:9:22: `share`: expected a share from 0 to 1, found 5
+  1 is all, 0.25 a quarter
+t.yaml:13:65: `choice`: expected 1 to 100000 texts, one at least more than 0 times, found a map
+t.yaml:13:96: `spike` needs `wave`: without it there is all of the rate already
+  say how much there is between the spikes: `wave: { low: 0.2, high: 0.2, period: 1m }`
+t.yaml:14:30: unknown key `interval` in the source
+  write `every`
+t.yaml:14:51: `every`: 1ms is too little; the least is 250ms
+t.yaml:14:61: `top`: 0 is too little; the least is 1
+t.yaml:14:75: `processes`: expected a duration such as `10s`, or `off`, found `never`
+  a whole number and one of the units `ms`, `s`, `m`, `h` and `d`
+t.yaml:15:40: `schema`: `metric` of a host source is text
+  write `metric: text`
+t.yaml:15:40: `schema`: a host source tells no `nmae`
+  it tells `host`, `metric`, `name`, `value`, `ts`; leave `schema` out for all of them
 ",
     );
 }

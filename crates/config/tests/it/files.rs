@@ -87,6 +87,18 @@ fn files_that_cannot_be_read() {
     assert_eq!(*c, "D/c.yaml:1:4: not YAML: unclosed bracket '['");
 }
 
+/// What an editor left of a file must not be taken for the wish to have nothing.
+#[test]
+fn files_that_say_nothing() {
+    for text in ["", "\n", "# All of it\n# is gone.\n"] {
+        let directory = directory(&[("a.yaml", text)]);
+        assert_eq!(
+            wrong(directory.path()),
+            "D/a.yaml: says nothing\n  a configuration has `streams:` and `feeds:`; `tidewire demo` needs none\n"
+        );
+    }
+}
+
 #[test]
 fn the_command_line_stands_in() {
     let directory = directory(&[("a.yaml", "listen: nonsense\n")]);

@@ -97,7 +97,7 @@ fn everything_at_once() {
     assert_eq!(
         generator.columns,
         [
-            Generated::Choice(vec!["a".into(), "b".into()]),
+            Generated::Choice { texts: vec!["a".into(), "b".into()], weights: vec![] },
             Generated::Walk { start: 50.0, step: 2.0, low: 0.0, high: 100.0 },
             Generated::Uniform(-1.0, 1.5),
             Generated::Wave { low: 0.0, high: 10.0, period: 3600 * SECOND },

@@ -56,7 +56,6 @@ fn refuses_another_shape() {
         "limits: { max_connections: '5' }",
         "limits: { max_body: 64KB }",
         "streams: []",
-        "streams: { s: { source: { type: http } } }",
         "streams: { s: { source: { type: kafka }, schema: { a: text } } }",
         "streams: { s: { source: { type: http, path: x }, schema: { a: text } } }",
         "streams: { s: { source: { type: http }, schema: { a: string } } }",

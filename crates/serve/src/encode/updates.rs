@@ -28,7 +28,7 @@ const GZIP_ABOVE: usize = 1024;
 
 /// What a dashboard shows, as updates.
 pub struct Updates {
-    dashboard: usize,
+    number: u32,
     /// Its feeds, each with what is shown of it.
     feeds: Vec<(usize, Vec<Measure>)>,
 }
@@ -59,9 +59,9 @@ enum Metric {
 }
 
 impl Updates {
-    /// For a dashboard, which is the backend's number `dashboard`.
-    pub fn new(dashboard: usize, config: &Dashboard, feeds: &[FeedInfo]) -> Self {
-        let mut updates = Self { dashboard, feeds: Vec::new() };
+    /// For a dashboard; `number` is that of no other that is watched at the same time.
+    pub fn new(number: u32, config: &Dashboard, feeds: &[FeedInfo]) -> Self {
+        let mut updates = Self { number, feeds: Vec::new() };
         for panel in &config.panels {
             let Some(feed) = feeds.iter().position(|f| f.name == panel.feed) else { continue };
             let known = updates.feeds.iter().position(|(f, _)| *f == feed);
@@ -116,7 +116,7 @@ impl Updates {
     }
 
     fn number(&self, packed: bool) -> u32 {
-        number::UPDATES + 2 * self.dashboard as u32 + u32::from(packed)
+        self.number.wrapping_mul(2).wrapping_add(number::UPDATES + u32::from(packed))
     }
 
     fn write(&self, feed: usize, batch: &RecordBatch, packed: bool, out: &mut Vec<u8>) {

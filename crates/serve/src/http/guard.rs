@@ -15,13 +15,16 @@ use model::Code;
 use percent_encoding::percent_decode_str;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{http::App, problem::Problem, rates::TooFast};
+use crate::{http::App, problem::Problem, rates::TooFast, shared::Shared};
 
 /// Answers for the origins in `cors:` alone.
-pub fn cors(origins: &[String]) -> CorsLayer {
-    let origins = origins.iter().filter_map(|o| HeaderValue::from_str(o).ok());
+pub fn cors(shared: &Arc<Shared>) -> CorsLayer {
+    let shared = Arc::clone(shared);
+    let listed = move |origin: &HeaderValue, _: &_| {
+        shared.current().cors.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
+    };
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
+        .allow_origin(AllowOrigin::predicate(listed))
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers([
             header::CONTENT_TYPE,
@@ -35,14 +38,20 @@ pub fn cors(origins: &[String]) -> CorsLayer {
 
 /// Refuses a `Host` that is not this machine, while only this machine can connect.
 pub async fn check_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if !app.loopback || is_local(request.headers(), &app.shared.cors) {
+    if !app.loopback || is_local(request.headers(), &app.shared.current().cors) {
         return next.run(request).await;
     }
-    let detail = "this server listens on loopback and answers to localhost; list other origins in `cors:`";
-    Problem::new(Code::ForbiddenOrigin, detail).into_response()
+    foreign_host().into_response()
 }
 
-fn is_local(headers: &HeaderMap, cors: &[String]) -> bool {
+/// The answer to a `Host` that is not this machine.
+pub fn foreign_host() -> Problem {
+    let detail = "this server listens on loopback and answers to localhost; list other origins in `cors:`";
+    Problem::new(Code::ForbiddenOrigin, detail)
+}
+
+/// Whether `Host` is this machine, or one of a listed origin.
+pub fn is_local(headers: &HeaderMap, cors: &[String]) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|h| h.to_str().ok()) else { return false };
     let name = without_port(host);
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| name.eq_ignore_ascii_case(local))
@@ -61,7 +70,7 @@ pub async fn check_path(request: Request, next: Next) -> Response {
 /// posts: one without a body, or with plain text, it just sends.
 pub async fn check_writer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
-        && let Err(problem) = check_origin(request.headers(), &app.shared.cors)
+        && let Err(problem) = check_origin(request.headers(), &app.shared.current().cors)
     {
         return problem.into_response();
     }

@@ -10,12 +10,12 @@
 //! - [`guard`]: who may ask: `Host`, `Origin`, CORS
 
 mod accept;
-mod body;
+pub mod body;
 mod dead_letters;
 mod feeds;
 pub mod guard;
 mod openapi;
-mod ops;
+pub mod ops;
 mod page;
 mod read;
 mod streams;
@@ -47,8 +47,6 @@ pub struct App {
     pub hub: Hub,
     /// Answers polls.
     polls: Arc<Polls>,
-    /// Bounds the bodies that are held at once.
-    budget: Arc<body::Budget>,
     /// Whether only this machine can connect, so that a foreign `Host` is an attack.
     loopback: bool,
     stopping: AtomicBool,
@@ -59,10 +57,8 @@ pub struct App {
 impl App {
     /// For a started hub.
     pub fn new(shared: Arc<Shared>, hub: Hub, polls: Arc<Polls>, loopback: bool) -> Self {
-        let limits = &shared.limits;
-        let budget = body::Budget::new(limits.max_pending.max(limits.max_body + limits.max_unpacked_body));
         let (stopping, replaying) = (AtomicBool::new(false), tokio::sync::Mutex::new(()));
-        Self { shared, hub, polls, budget, loopback, stopping, replaying }
+        Self { shared, hub, polls, loopback, stopping, replaying }
     }
 
     /// From now on nothing new is begun.
@@ -83,7 +79,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .router
         .fallback(page::other)
         .with_state(Arc::clone(app))
-        .layer(guard::cors(&app.shared.cors))
+        .layer(guard::cors(&app.shared))
         .layer(middleware::from_fn(guard::check_path))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_writer))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_host))

@@ -48,17 +48,37 @@ struct Dashboard<'a> {
 
 /// `GET /v1/dashboards`.
 pub async fn list(State(app): State<Arc<App>>) -> Response {
-    let dashboards = app.shared.backend.dashboards();
+    let dashboards = app.shared.dashboards.list();
     let dashboards = dashboards.iter().map(|d| Dashboard { name: &d.name, title: &d.title });
     json(&Dashboards { dashboards: dashboards.collect() })
 }
 
-/// `GET /v1/dashboards/{dashboard}`.
-pub async fn describe(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
-    if let Some(index) = app.shared.dashboard(&name) {
-        return Ok(json(&app.shared.backend.dashboards()[index]));
+/// `GET /v1/dashboards/{dashboard}`. Its tag says whether it has changed.
+pub async fn describe(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(dashboard) = app.shared.dashboards.get(&name) else { return Err(unknown(&name)) };
+    let tag = format!("\"{}\"", &blake3::hash(dashboard.json.as_bytes()).to_hex()[..32]);
+    let mut response = Response::new(Body::empty());
+    if holds(&headers, &tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        *response.body_mut() = Body::from(dashboard.json.clone());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    Err(unknown(&name))
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// Whether the client holds what has this tag.
+fn holds(headers: &HeaderMap, tag: &str) -> bool {
+    let held = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    held.is_some_and(|v| v.split(',').any(|t| t.trim().trim_start_matches("W/") == tag))
 }
 
 fn unknown(name: &str) -> Problem {
@@ -80,10 +100,11 @@ pub async fn dashboard(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let known = app.shared.dashboard(&name);
+    let known = app.shared.dashboards.get(&name);
     let packed = is_packed(&uri)?;
     if method == Method::GET && handshake::asks_for_websocket(&headers) {
-        return known.map(|index| handshake::open_updates(&app, &headers, index, packed)).ok_or_else(|| unknown(&name));
+        let Some(dashboard) = known else { return Err(unknown(&name)) };
+        return Ok(handshake::open_updates(&app, &headers, dashboard, packed));
     }
     let mut response = document(&headers);
     if known.is_none() && response.status() == StatusCode::OK {
@@ -142,8 +163,7 @@ fn not_found(uri: &Uri) -> Response {
 
 fn embedded(path: &str, file: &EmbeddedFile, caching: &'static str, headers: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", STANDARD.encode(file.metadata.sha256_hash()));
-    let held = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
-    let unchanged = held.is_some_and(|v| v.split(',').any(|t| t.trim().trim_start_matches("W/") == tag));
+    let unchanged = holds(headers, &tag);
     let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(file.data.to_vec()) });
     if unchanged {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

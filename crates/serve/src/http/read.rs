@@ -245,7 +245,7 @@ fn follow(app: &App, feed: usize, parameters: Parameters, headers: &HeaderMap) -
     } else {
         let class = parameters.max_rate.map(hub::class_of);
         let watches = vec![Wish { feed, since, class }];
-        response.extensions_mut().insert(Opening { framing: Framing::EventStream, watches });
+        response.extensions_mut().insert(Opening { framing: Framing::EventStream, watches, dashboard: None });
         // Its length is not known.
         *response.body_mut() = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
         *response.version_mut() = Version::HTTP_10;

@@ -112,11 +112,12 @@ pub async fn push(
     body: Body,
 ) -> Result<Response, Problem> {
     let ingest = &app.shared.ingest;
-    let limits = &app.shared.limits;
+    let current = app.shared.current();
+    let limits = &current.limits;
     let stream = ingest.stream(&name)?;
     let format = format_of(&headers)?;
     let key = key_of(&headers)?;
-    let mut held = app.budget.share();
+    let mut held = current.budget.share();
     let raw = body::read(&headers, body, limits.max_body, limits.body_timeout, &mut held).await?;
     let key = key.map(|key| IdempotencyKey { key, body_hash: blake3::hash(&raw).into() });
     let bytes = body::unpacked(&headers, raw, limits.max_unpacked_body, &mut held).await?;

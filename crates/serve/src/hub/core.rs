@@ -20,6 +20,7 @@ use tokio::{net::TcpStream, sync::Notify};
 
 use crate::{
     backend::{Inbox, Unavailable},
+    dashboards::DashboardEntry,
     encode::framing::{self, Framing},
     hub::{
         arena::{Arena, Key},
@@ -57,7 +58,7 @@ pub struct Viewer {
     pub staged: Vec<(u32, Key)>,
     /// Where the next piece of a snapshot is looked for, so that feeds take turns.
     pub turn: usize,
-    pub dashboard: Option<usize>,
+    pub dashboard: Option<Arc<DashboardEntry>>,
     pub phase: Phase,
     pub heard: Instant,
     pub pinged: Instant,
@@ -168,7 +169,7 @@ impl Core {
     pub fn new(shared: Arc<Shared>, inbox: Box<dyn Inbox>) -> Self {
         let feeds = shared.feeds.iter().map(|_| FeedState::default()).collect();
         Self {
-            round: Round::new(shared.dashboards.len()),
+            round: Round::default(),
             shared,
             inbox,
             viewers: Arena::default(),
@@ -224,7 +225,7 @@ impl Core {
             self.unwatch(*watch);
         }
         if let Some(dashboard) = viewer.dashboard {
-            self.shared.dashboards[dashboard].metrics.connections.decrement(1);
+            dashboard.metrics.connections.decrement(1);
         }
         self.shared.metrics.viewers(viewer.framing).decrement(1);
     }

@@ -43,7 +43,7 @@ use model::Cursor;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::{encode::framing::Framing, limits::ConnectionGuard, shared::Shared};
+use crate::{dashboards::DashboardEntry, encode::framing::Framing, limits::ConnectionGuard, shared::Shared};
 
 pub use rate::{Class, class_of};
 pub use send::rounded;
@@ -68,6 +68,8 @@ pub struct Opening {
     pub framing: Framing,
     /// What it watches from the beginning; on `/v1/ws` it says so later.
     pub watches: Vec<Wish>,
+    /// The dashboard whose updates it gets; held until the viewer holds it.
+    pub dashboard: Option<Arc<DashboardEntry>>,
 }
 
 /// A feed to be watched from the beginning.

@@ -217,7 +217,7 @@ impl Ride<'_> {
         if !self.framing.is_websocket() {
             return;
         }
-        let max = self.shard.shared.limits.max_message;
+        let max = self.shard.shared.current().limits.max_message;
         let heard = &mut self.heard;
         let result = self.reader.read(bytes, max, &mut |frame| heard.push_back(frame));
         self.obey();

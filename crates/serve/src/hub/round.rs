@@ -33,23 +33,21 @@ struct Frame {
 }
 
 /// What a round needs, kept from one to the next so that nothing is allocated.
+#[derive(Default)]
 pub struct Round {
     frames: Vec<Frame>,
     touched: Vec<Key>,
     behind: Vec<Key>,
     bytes_sent: u64,
-    /// Frames sent to viewers of each dashboard.
+    /// Frames sent to viewers of the dashboard in each slot.
     by_dashboard: Vec<u64>,
 }
 
 impl Round {
-    pub fn new(dashboards: usize) -> Self {
-        Self {
-            frames: Vec::new(),
-            touched: Vec::new(),
-            behind: Vec::new(),
-            bytes_sent: 0,
-            by_dashboard: vec![0; dashboards],
+    /// Makes room to count for a slot; before a viewer counts for it.
+    pub fn make_room(&mut self, slot: usize) {
+        if self.by_dashboard.len() <= slot {
+            self.by_dashboard.resize(slot + 1, 0);
         }
     }
 }
@@ -148,8 +146,8 @@ impl Core {
                 }
                 written -= written.min(frame.bytes.len());
             }
-            if let Some(dashboard) = viewer.dashboard {
-                round.by_dashboard[dashboard] += started as u64;
+            if let Some(dashboard) = &viewer.dashboard {
+                round.by_dashboard[dashboard.slot] += started as u64;
             }
             done += started;
             if started < part.len() || !viewer.unsent.is_empty() {
@@ -170,9 +168,10 @@ impl Core {
             self.shared.feeds[frame.feed].metrics.frames_sent.increment(frame.sent);
         }
         self.shared.metrics.bytes_sent.increment(std::mem::take(&mut self.round.bytes_sent));
-        for (sent, dashboard) in self.round.by_dashboard.iter_mut().zip(&self.shared.dashboards) {
-            if *sent > 0 {
-                dashboard.metrics.processed.increment(std::mem::take(sent));
+        for (slot, sent) in self.round.by_dashboard.iter_mut().enumerate().filter(|(_, sent)| **sent > 0) {
+            let sent = std::mem::take(sent);
+            if let Some(dashboard) = self.shared.dashboards.at(slot) {
+                dashboard.metrics.processed.increment(sent);
             }
         }
     }

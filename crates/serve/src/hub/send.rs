@@ -203,8 +203,8 @@ impl Core {
     /// Counts a frame that is not part of a round.
     pub fn count_frame(&mut self, viewer: Key, feed: usize) {
         self.shared.feeds[feed].metrics.frames_sent.increment(1);
-        if let Some(dashboard) = self.viewers.get(viewer).and_then(|v| v.dashboard) {
-            self.shared.dashboards[dashboard].metrics.processed.increment(1);
+        if let Some(dashboard) = self.viewers.get(viewer).and_then(|v| v.dashboard.as_ref()) {
+            dashboard.metrics.processed.increment(1);
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::{
     runtime,
     sync::{Notify, mpsc::UnboundedReceiver},
     task::LocalSet,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
 use crate::{
@@ -75,16 +75,22 @@ pub fn spawn(
     })
 }
 
+/// When viewers are looked after, and when quiet cursors move.
+fn clocks(ping: Duration) -> (Interval, Interval) {
+    let sweep = interval((ping / 8).clamp(Duration::from_millis(5), Duration::from_secs(5)));
+    // As often as a ping: a cursor moves though its feed is quiet, so that it does not
+    // fall behind the floor while only other feeds change.
+    let quiet = interval(ping.max(Duration::from_millis(5)));
+    let mut clocks = (sweep, quiet);
+    clocks.0.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    clocks.1.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    clocks
+}
+
 impl Shard {
     async fn run(self: Rc<Self>, mut commands: UnboundedReceiver<Command>) {
-        let ping = self.shared.limits.ping_interval;
-        let mut sweep = interval((ping / 8).clamp(Duration::from_millis(5), Duration::from_secs(5)));
-        // As often as a ping: a cursor moves though its feed is quiet, so that it does not
-        // fall behind the floor while only other feeds change.
-        let mut quiet = interval(ping.max(Duration::from_millis(5)));
-        for clock in [&mut sweep, &mut quiet] {
-            clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        }
+        let mut ping = self.shared.current().limits.ping_interval;
+        let (mut sweep, mut quiet) = clocks(ping);
         let mut stopping = false;
         while !stopping {
             tokio::select! {
@@ -93,7 +99,13 @@ impl Shard {
                     Some(Command::Admit(viewer)) => self.admit(viewer),
                     Some(Command::Stop) | None => stopping = true,
                 },
-                _ = sweep.tick() => self.core.borrow_mut().sweep(Instant::now(), ping),
+                _ = sweep.tick() => {
+                    self.core.borrow_mut().sweep(Instant::now(), ping);
+                    let now = self.shared.current().limits.ping_interval;
+                    if std::mem::replace(&mut ping, now) != now {
+                        (sweep, quiet) = clocks(now);
+                    }
+                },
                 _ = quiet.tick() => self.move_quiet_cursors(),
             }
             self.settle();

@@ -5,23 +5,25 @@ use std::sync::Arc;
 use model::{Code, Cursor};
 
 use crate::{
+    dashboards::DashboardEntry,
     encode::framing::{self, Framing},
     hub::{
         Opening, Wish,
         arena::Key,
         core::{Core, State, Subscription, Viewer, Watch},
         rate,
+        round::Round,
     },
-    shared::Shared,
     ws::message::{self, Ref, Refused, Subscribe},
 };
 
 impl Viewer {
     /// Counts the connection as one that watches a dashboard; the first counts.
-    fn counts_for(&mut self, dashboard: usize, shared: &Shared) {
+    fn counts_for(&mut self, dashboard: Arc<DashboardEntry>, round: &mut Round) {
         if self.dashboard.is_none() {
+            round.make_room(dashboard.slot);
+            dashboard.metrics.connections.increment(1);
             self.dashboard = Some(dashboard);
-            shared.dashboards[dashboard].metrics.connections.increment(1);
         }
     }
 }
@@ -30,8 +32,8 @@ impl Core {
     /// Begins what a viewer watches without saying so.
     pub fn open(&mut self, key: Key, opening: &Opening) {
         let shared = Arc::clone(&self.shared);
-        if let (Framing::Updates { dashboard, .. }, Some(viewer)) = (opening.framing, self.viewers.get_mut(key)) {
-            viewer.counts_for(dashboard, &shared);
+        if let (Some(dashboard), Some(viewer)) = (&opening.dashboard, self.viewers.get_mut(key)) {
+            viewer.counts_for(Arc::clone(dashboard), &mut self.round);
         }
         if opening.framing == Framing::EventStream {
             // Not all in the same moment, where a connection is lost without a word.
@@ -61,8 +63,8 @@ impl Core {
         if viewer.refs.iter().any(|s| s.reference == reference) {
             return Err(refuse(Code::DuplicateRef, format!("`ref` {reference} is in use on this socket")));
         }
-        if viewer.refs.len() >= shared.limits.max_subscriptions {
-            let limit = shared.limits.max_subscriptions;
+        let limit = shared.current().limits.max_subscriptions;
+        if viewer.refs.len() >= limit {
             return Err(refuse(Code::LimitReached, format!("a socket has at most {limit} subscriptions")));
         }
         let cursor = match wish.since.as_deref().map(str::parse::<Cursor>) {
@@ -71,10 +73,10 @@ impl Core {
             None => None,
         };
         if let Some(name) = &wish.dashboard {
-            let Some(dashboard) = shared.dashboard(name) else {
+            let Some(dashboard) = shared.dashboards.get(name) else {
                 return Err(refuse(Code::UnknownDashboard, "there is no such dashboard".to_owned()));
             };
-            viewer.counts_for(dashboard, &shared);
+            viewer.counts_for(dashboard, &mut self.round);
         }
         shared.feeds[feed].metrics.subscriptions.increment(1);
         self.say(key, &message::subscribed(Some(reference), &shared.feeds[feed].encoder));

@@ -13,6 +13,7 @@ use model::Code;
 use sha1::{Digest, Sha1};
 
 use crate::{
+    dashboards::DashboardEntry,
     encode::framing::Framing,
     http::{App, guard},
     hub::{Opening, Wish},
@@ -31,7 +32,7 @@ pub async fn open(State(app): State<Arc<App>>, request: Request) -> Response {
     let chosen = tokens(offered, &header::SEC_WEBSOCKET_PROTOCOL)
         .find_map(|token| spoken.iter().find(|(name, _)| token.eq_ignore_ascii_case(name)));
     let framing = chosen.map_or(Framing::Json, |(_, framing)| *framing);
-    let mut response = accept(&app, offered, Opening { framing, watches: Vec::new() });
+    let mut response = accept(&app, offered, Opening { framing, watches: Vec::new(), dashboard: None });
     if let (StatusCode::SWITCHING_PROTOCOLS, Some((name, _))) = (response.status(), chosen) {
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
     }
@@ -39,10 +40,10 @@ pub async fn open(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 /// `GET /dashboard/{dashboard}` with an upgrade: plain updates. `packed` as MessagePack.
-pub fn open_updates(app: &App, headers: &HeaderMap, dashboard: usize, packed: bool) -> Response {
-    let feeds = app.shared.dashboards[dashboard].updates.feeds();
-    let watches = feeds.map(|feed| Wish { feed, since: None, class: None }).collect();
-    accept(app, headers, Opening { framing: Framing::Updates { dashboard, packed }, watches })
+pub fn open_updates(app: &App, headers: &HeaderMap, dashboard: Arc<DashboardEntry>, packed: bool) -> Response {
+    let watches = dashboard.updates.feeds().map(|feed| Wish { feed, since: None, class: None }).collect();
+    let framing = Framing::Updates { dashboard: dashboard.slot, packed };
+    accept(app, headers, Opening { framing, watches, dashboard: Some(dashboard) })
 }
 
 /// Whether a request asks for a WebSocket.
@@ -72,7 +73,7 @@ fn try_accept(app: &App, headers: &HeaderMap, opening: Opening) -> Result<Respon
     if STANDARD.decode(key).map_or(0, |k| k.len()) != 16 {
         return Err(bad("`Sec-WebSocket-Key` is not 16 bytes in base64"));
     }
-    guard::check_origin(headers, &app.shared.cors)?;
+    guard::check_origin(headers, &app.shared.current().cors)?;
     if app.is_stopping() {
         return Err(Problem::new(Code::Shutdown, "the server is stopping").retry_after(1000));
     }

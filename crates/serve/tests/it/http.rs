@@ -1,14 +1,20 @@
 //! HTTP: events in, snapshots out, errors.
 
-use std::{io::Write, sync::atomic::Ordering};
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use serve::backend::AppendError;
 
 use crate::{
-    memory::Row,
-    support::{Server, metric, start, start_with},
+    memory::{Memory, Row},
+    support::{Server, metric, options, prometheus, start, start_with},
 };
 
 fn post(server: &Server, media: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
@@ -268,8 +274,51 @@ async fn liveness_readiness_and_metrics() {
     assert_eq!(status("/livez").await, 200);
     let refused = problem(Client::new().get(server.url("/readyz"))).await;
     assert_eq!(refused, (503, "unavailable".to_owned()));
+    let (_, problem) = answer(Client::new().get(server.url("/readyz"))).await;
+    assert_eq!(problem["detail"], "stream `a` has no file; the disk is full");
+    assert_eq!(problem["reasons"][1], json!({"code": "disk_full", "message": "the disk is full"}));
+    let (_, problem) = answer(Client::new().get(server.url("/readyz?exclude=source_failed"))).await;
+    assert_eq!(problem["detail"], "the disk is full");
+    assert_eq!(status("/readyz?exclude=source_failed&exclude=disk_full").await, 200);
     let metrics = reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("tidewire_subscriptions{feed=\"healthy\"} 0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_start_says_how_far_it_is_and_a_short_one_just_answers() {
+    let bound = serve::bind(options()).await.unwrap();
+    let url = format!("http://{}", bound.local_addr());
+    let done = Arc::new(AtomicUsize::new(0));
+    let progress = {
+        let done = Arc::clone(&done);
+        Arc::new(move || format!("{} of 20 ticks", done.fetch_add(1, Ordering::Relaxed)))
+    };
+    let starting = bound.answer_while_starting(prometheus(), progress);
+    assert_eq!(reqwest::get(format!("{url}/livez")).await.unwrap().status(), 200);
+    assert!(reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap().contains("# TYPE"));
+    for ticks in 0..3 {
+        let response = reqwest::get(format!("{url}/readyz")).await.unwrap();
+        assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+        let problem: Value = response.json().await.unwrap();
+        let message = format!("{ticks} of 20 ticks");
+        assert_eq!(problem["reasons"], json!([{"code": "recovering", "message": message}]));
+    }
+    let post = Client::new().post(format!("{url}/v1/streams/events")).body("{}");
+    assert_eq!(problem(post).await, (503, "unavailable".to_owned()));
+    let foreign = Client::new().get(format!("{url}/metrics")).header("host", "evil.example");
+    assert_eq!(problem(foreign).await, (403, "forbidden_origin".to_owned()));
+    drop(starting);
+
+    // In the first moments of a start, requests wait for it.
+    drop(bound.answer_while_starting(prometheus(), Arc::new(String::new)));
+    let waiting = tokio::spawn(reqwest::get(format!("{url}/readyz")));
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let (_changes, changed) = tokio::sync::mpsc::channel(1);
+    let (_stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(bound.run(Memory::new(&["started"]), prometheus(), changed, async {
+        let _ = stopped.await;
+    }));
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

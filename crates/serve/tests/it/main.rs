@@ -1,6 +1,7 @@
 //! The real server on a free port, with a table in memory behind it.
 
 mod abuse;
+mod changes;
 mod described;
 mod events;
 mod forms;

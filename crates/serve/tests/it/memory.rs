@@ -16,7 +16,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use model::{Column, DataType, Edge, FeedKind, FeedSchema, KeptLetter, Letters, Offset, RowChanges, Schema, ViewId};
 use parking_lot::Mutex;
 use serve::backend::{
-    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, RebuildError, Status,
+    Append, AppendError, Appended, Backend, FeedInfo, FeedStatus, IdempotencyKey, Inbox, Reason, RebuildError, Status,
     StreamInfo, StreamStatus, Unavailable,
 };
 use tokio::sync::watch;
@@ -276,8 +276,10 @@ impl Backend for Memory {
         Box::new(Deltas { mailbox, state: Arc::clone(&self.state) })
     }
 
-    fn ready(&self) -> Result<(), String> {
-        if self.ready.load(Ordering::Relaxed) { Ok(()) } else { Err("recovering".to_owned()) }
+    fn not_ready(&self) -> Vec<Reason> {
+        let reasons = [("source_failed", "stream `a` has no file"), ("disk_full", "the disk is full")];
+        let reasons = reasons.map(|(code, message)| Reason { code, message: message.to_owned() });
+        if self.ready.load(Ordering::Relaxed) { Vec::new() } else { reasons.to_vec() }
     }
 
     fn status(&self) -> Status {

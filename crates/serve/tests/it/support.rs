@@ -15,7 +15,7 @@ use serve::Options;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
@@ -51,6 +51,8 @@ pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
 pub struct Server {
     pub address: SocketAddr,
     pub memory: Arc<Memory>,
+    /// What the server is told while it runs.
+    pub changes: mpsc::Sender<serve::Settings>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -82,10 +84,11 @@ pub async fn start_over(memory: Arc<Memory>, change: impl FnOnce(&mut Options)) 
     let address = bound.local_addr();
     let (stop, stopped) = oneshot::channel();
     let backend = Arc::clone(&memory);
-    let running = tokio::spawn(bound.run(backend, prometheus, async {
+    let (changes, changed) = mpsc::channel(1);
+    let running = tokio::spawn(bound.run(backend, prometheus, changed, async {
         let _ = stopped.await;
     }));
-    Server { address, memory, stop: Some(stop), running: Some(running) }
+    Server { address, memory, changes, stop: Some(stop), running: Some(running) }
 }
 
 impl Server {

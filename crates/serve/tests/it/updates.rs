@@ -13,7 +13,7 @@ use crate::{
     support::{LONG, Server, metric, start_over, until},
 };
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub fn panel(feed: &str, kind: PanelKind, x: Option<&str>, y: &[&str], series: Option<&str>) -> Panel {
     Panel {
@@ -46,7 +46,7 @@ async fn serve(feed: &str, panels: Vec<Panel>) -> Server {
     start_over(Memory::with_panels(&[feed], panels), |_| {}).await
 }
 
-async fn open(server: &Server, path: &str) -> Socket {
+pub async fn open(server: &Server, path: &str) -> Socket {
     connect_async(format!("ws://{}{path}", server.address)).await.unwrap().0
 }
 
@@ -62,7 +62,7 @@ pub fn unpacked(packed: &[u8]) -> Value {
 }
 
 /// The next update, unpacked where it is packed.
-async fn next(socket: &mut Socket) -> Value {
+pub async fn next(socket: &mut Socket) -> Value {
     loop {
         match timeout(LONG, socket.next()).await.expect("no update") {
             Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),

@@ -4,6 +4,7 @@ mod bad_input;
 mod csv;
 mod file;
 mod generator;
+mod host;
 mod interrupted;
 mod limits;
 mod msgpack;

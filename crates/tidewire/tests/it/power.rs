@@ -53,7 +53,7 @@ fn server_process() {
 fn start(dir: &Path, listen: &str) -> (Child, String) {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", "power::server_process", "--nocapture"]);
-    command.env(SERVER, format!("{listen} {}", dir.display()));
+    command.env("TIDEWIRE_LOG", "warn").env(SERVER, format!("{listen} {}", dir.display()));
     launch(command)
 }
 

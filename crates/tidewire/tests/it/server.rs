@@ -69,11 +69,24 @@ impl Server {
         (Self::spawn(path, data, "127.0.0.1:0", environment), full)
     }
 
+    /// A server whose log goes to a file, as JSON, with everything that is at least `info`;
+    /// the file's path.
+    pub fn start_logging(dir: &Path, config: &str) -> (Self, PathBuf) {
+        let (path, log) = (dir.join("tidewire.yaml"), dir.join("log"));
+        std::fs::write(&path, config).expect("the test's directory can be written");
+        let environment = vec![("TEST_LOG", log.clone())];
+        (Self::spawn(path, dir.join("data"), "127.0.0.1:0", environment), log)
+    }
+
     fn spawn(config: PathBuf, data: PathBuf, listen: &str, environment: Vec<(&'static str, PathBuf)>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidewire"));
         command.arg("serve").arg("-c").arg(&config).args(["--listen", listen]);
         command.arg("--data-dir").arg(&data);
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command.envs(environment.iter().map(|(name, value)| (name, value))).env("TIDEWIRE_LOG", "warn");
+        if let Some((_, log)) = environment.iter().find(|(name, _)| *name == "TEST_LOG") {
+            let log = std::fs::File::options().create(true).append(true).open(log).expect("a file");
+            command.env("TIDEWIRE_LOG", "info").stderr(log);
+        }
         let (child, address) = launch(command);
         Self { child, address, config, data, environment }
     }
@@ -98,6 +111,12 @@ impl Server {
         (status.code(), began.elapsed())
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        // SAFETY: kill(2) with the number of a child that has not been waited for.
+        unsafe { libc::kill(self.child.id() as i32, libc::SIGHUP) };
+    }
+
     /// Starts it again on the same port and data, after [`Server::kill`] or [`Server::terminate`].
     pub fn restart(&mut self) {
         let (config, data, environment) = (self.config.clone(), self.data.clone(), self.environment.clone());
@@ -114,12 +133,8 @@ impl Drop for Server {
 
 /// Starts a server's command and waits for its address.
 pub fn launch(mut command: Command) -> (Child, String) {
-    let mut child = command
-        .env("TIDEWIRE_LOG", "warn")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the binary was built for this test");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the binary was built for this test");
     let stdout = child.stdout.take().expect("it was piped");
     let (sender, lines) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

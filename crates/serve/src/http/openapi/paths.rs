@@ -183,7 +183,9 @@ fn list_dashboards() -> Operation {
 fn describe_dashboard() -> Operation {
     Operation::get("describe_dashboard", "dashboards", "A dashboard and its panels")
         .path("dashboard", "A dashboard.")
-        .answers_json::<shapes::Dashboard>(200, "The dashboard.")
+        .header("If-None-Match", text(), "The `ETag` that is held: 304 if the dashboard has not changed since.")
+        .answers(200, Answer::new("The dashboard.").json::<shapes::Dashboard>().tagged())
+        .answers(304, Answer::new("What is held is the newest.").tagged())
         .refuses(&[Code::UnknownDashboard])
 }
 
@@ -213,8 +215,9 @@ fn live() -> Operation {
 
 fn ready() -> Operation {
     Operation::get("ready", "operations", "Whether requests can be served")
+        .query("exclude", text(), "A code of `reasons` that does not count, such as `source_failed`.")
         .answers(200, Answer::new("They can.").text("text/plain"))
-        .refuses(&[Code::Unavailable, Code::Shutdown])
+        .refuses(&[Code::BadRequest, Code::Unavailable, Code::Shutdown])
 }
 
 fn metrics() -> Operation {

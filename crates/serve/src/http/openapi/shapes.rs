@@ -361,6 +361,8 @@ pub struct Problem {
     rejected: Option<Vec<crate::ingest::Rejected>>,
     /// With `none_accepted`: how many were refused.
     rejected_total: Option<u64>,
+    /// Of `/readyz`: all that stands against it.
+    reasons: Option<Vec<crate::backend::Reason>>,
 }
 
 /// What a program tells errors by.

@@ -1,46 +1,31 @@
-//! Seeded random events, for demonstrations and for trying a configuration out.
+//! What the columns of made events hold.
 
 use std::{collections::HashMap, f64::consts::TAU, mem, sync::Arc};
 
 use arrow_array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampMillisecondArray, new_null_array,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+    TimestampMillisecondArray, new_null_array,
 };
-use arrow_schema::SchemaRef;
-use config::{Generated, GeneratorSource, StreamColumn};
+use config::Generated;
 use model::DataType;
-use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
-
-use crate::decode::stream_column;
-
-/// More than this is never owed: after a pause (a machine that slept) the events of the
-/// time before are left out.
-const MAX_OWED_MS: i64 = 60_000;
+use rand::{RngExt, rngs::Xoshiro256PlusPlus};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// Makes events at a steady rate.
-///
-/// Event number `k` has the time `start + k / rate`, whenever it is asked for, so times lie
-/// evenly between one call and the next. Equal seeds and equal calls give equal events.
-#[derive(Debug)]
-pub struct Generator {
-    rate: f64,
-    schema: SchemaRef,
-    columns: Vec<Made>,
-    rng: Xoshiro256PlusPlus,
-    /// The time from which events are counted, in milliseconds since 1970.
-    origin_ms: i64,
-    /// How many events were made since then.
-    made: u64,
-    /// How many events were made in all.
-    total: u64,
+/// Events to be made.
+pub(super) struct Rows {
+    /// When each is, in milliseconds since 1970.
+    pub times: Vec<i64>,
+    /// For each column that is a choice, which of its texts each event has.
+    pub picks: Vec<Vec<usize>>,
+    /// A number for each event's combination of choices.
+    pub numbers: Vec<u64>,
 }
 
 /// A column and what it gets.
 #[derive(Debug)]
-struct Made {
+pub(super) struct Made {
     data_type: DataType,
     values: Values,
 }
@@ -48,7 +33,11 @@ struct Made {
 #[derive(Debug)]
 enum Values {
     Now,
-    Choice(Vec<String>),
+    Choice {
+        texts: Vec<String>,
+        /// Each text's weight and those before it, together; empty if all are alike.
+        upto: Vec<f64>,
+    },
     Uniform {
         low: f64,
         high: f64,
@@ -66,6 +55,10 @@ enum Values {
         high: f64,
         period_ms: f64,
     },
+    Lognormal {
+        median: f64,
+        spread: f64,
+    },
     Sequence(i64),
 }
 
@@ -77,114 +70,18 @@ enum Value<'a> {
     Integer(i64),
 }
 
-impl Generator {
-    /// A generator whose first event has the time `start_clock_ms`. `event_time` names the
-    /// column of the stream's time, which is never null.
-    pub fn new(
-        source: &GeneratorSource,
-        columns: &[StreamColumn],
-        event_time: Option<&str>,
-        start_clock_ms: i64,
-    ) -> Self {
-        let schema = model::Schema::new(columns.iter().map(|c| stream_column(c, event_time)).collect());
-        let columns = columns
-            .iter()
-            .enumerate()
-            .map(|(i, column)| Made {
-                data_type: column.data_type,
-                values: source.columns.get(i).map_or(Values::Now, Values::new),
-            })
-            .collect();
-        Self {
-            rate: if source.rate.is_finite() { source.rate.max(0.0) } else { 0.0 },
-            schema: schema.to_arrow(),
-            columns,
-            rng: Xoshiro256PlusPlus::seed_from_u64(source.seed),
-            origin_ms: start_clock_ms,
-            made: 0,
-            total: 0,
-        }
-    }
-
-    /// How many events are due at `now_ms`.
-    pub fn due(&self, now_ms: i64) -> usize {
-        let elapsed = now_ms.saturating_sub(self.origin_ms);
-        if elapsed < 0 {
-            return 0;
-        }
-        let by_now = (elapsed as f64 * self.rate / 1000.0).floor() as u64 + 1;
-        let owed = by_now.saturating_sub(self.made);
-        let most = (MAX_OWED_MS as f64 * self.rate / 1000.0).ceil();
-        (owed as f64).min(most) as usize
-    }
-
-    /// The next events due at `now_ms`, at most `max`; `None` if there are none.
-    pub fn batch(&mut self, now_ms: i64, max: usize) -> Option<RecordBatch> {
-        self.follow_clock(now_ms);
-        let rows = self.due(now_ms).min(max);
-        if rows == 0 {
-            return None;
-        }
-        let times: Vec<i64> = (0..rows as u64).map(|i| self.time_of(self.made + i)).collect();
-        let picks = self.pick(rows);
-        let combinations = self.combinations(&picks, rows);
-        let mut arrays = Vec::with_capacity(self.columns.len());
-        for (column, picks) in self.columns.iter_mut().zip(&picks) {
-            arrays.push(column.array(&mut self.rng, &times, picks, &combinations, self.total));
-        }
-        self.made += rows as u64;
-        self.total += rows as u64;
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays);
-        Some(batch.expect("each array is of its column's type and has no nulls"))
-    }
-
-    /// Counts anew from `now_ms` where the clock has jumped: back, or so far ahead that
-    /// more is owed than is worth making.
-    fn follow_clock(&mut self, now_ms: i64) {
-        let next = self.time_of(self.made);
-        let behind = now_ms.saturating_sub(next);
-        let interval_ms = if self.rate > 0.0 { 1000.0 / self.rate } else { return };
-        if behind > MAX_OWED_MS || ((-behind) as f64) > interval_ms + 1000.0 {
-            (self.origin_ms, self.made) = (now_ms, 0);
-        }
-    }
-
-    fn time_of(&self, event: u64) -> i64 {
-        self.origin_ms.saturating_add((event as f64 * 1000.0 / self.rate).ceil() as i64)
-    }
-
-    /// For each choice column, which of its texts each event gets.
-    fn pick(&mut self, rows: usize) -> Vec<Vec<usize>> {
-        let mut picks = vec![Vec::new(); self.columns.len()];
-        for _ in 0..rows {
-            for (column, picks) in self.columns.iter().zip(&mut picks) {
-                if let Values::Choice(texts) = &column.values {
-                    picks.push(if texts.is_empty() { 0 } else { self.rng.random_range(0..texts.len()) });
-                }
-            }
-        }
-        picks
-    }
-
-    /// A number for each event's combination of choices.
-    fn combinations(&self, picks: &[Vec<usize>], rows: usize) -> Vec<u64> {
-        let mut numbers = vec![0_u64; rows];
-        for (column, picks) in self.columns.iter().zip(picks) {
-            if let Values::Choice(texts) = &column.values {
-                for (number, &pick) in numbers.iter_mut().zip(picks) {
-                    *number = number.wrapping_mul(texts.len() as u64).wrapping_add(pick as u64);
-                }
-            }
-        }
-        numbers
-    }
-}
-
 impl Values {
     fn new(generated: &Generated) -> Self {
         match generated {
             Generated::Now => Self::Now,
-            Generated::Choice(texts) => Self::Choice(texts.clone()),
+            Generated::Choice { texts, weights } => {
+                let sum = |upto: &mut f64, weight: &f64| {
+                    *upto += weight;
+                    Some(*upto)
+                };
+                Self::Choice { texts: texts.clone(), upto: weights.iter().scan(0.0, sum).collect() }
+            }
+            &Generated::Lognormal { median, spread } => Self::Lognormal { median, spread },
             &Generated::Uniform(low, high) => Self::Uniform { low, high },
             &Generated::Walk { start, step, low, high } => Self::Walk { start, step, low, high, at: HashMap::new() },
             &Generated::Wave { low, high, period } => {
@@ -196,27 +93,46 @@ impl Values {
 }
 
 impl Made {
-    fn array(
-        &mut self,
-        rng: &mut Xoshiro256PlusPlus,
-        times: &[i64],
-        picks: &[usize],
-        combinations: &[u64],
-        total: u64,
-    ) -> ArrayRef {
+    pub fn new(data_type: DataType, generated: Option<&Generated>) -> Self {
+        Self { data_type, values: generated.map_or(Values::Now, Values::new) }
+    }
+
+    /// For a choice: which of its texts, and of how many.
+    pub fn pick(&self, rng: &mut Xoshiro256PlusPlus) -> Option<(usize, usize)> {
+        let Values::Choice { texts, upto } = &self.values else { return None };
+        let last = texts.len().saturating_sub(1);
+        let pick = match upto.last() {
+            None if texts.is_empty() => 0,
+            None => rng.random_range(0..texts.len()),
+            Some(all) => {
+                let at = all * rng.random::<f64>();
+                upto.partition_point(|upto| *upto <= at).min(last)
+            }
+        };
+        Some((pick, texts.len()))
+    }
+
+    /// The column's values; `number` is the column's own, `total` counts the events before.
+    pub fn array(&mut self, rng: &mut Xoshiro256PlusPlus, events: &Rows, number: usize, total: u64) -> ArrayRef {
+        let Rows { times, picks, numbers } = events;
         let mut values = mem::replace(&mut self.values, Values::Now);
         let rows = 0..times.len();
         let array = match &mut values {
             Values::Now => self.collect(rows.map(|i| Value::Integer(times[i]))),
-            Values::Choice(texts) => {
-                self.collect(rows.map(|i| Value::Text(texts.get(picks[i]).map_or("", String::as_str))))
+            Values::Choice { texts, .. } => {
+                let text = |i: usize| texts.get(picks[number][i]).map_or("", String::as_str);
+                self.collect(rows.map(|i| Value::Text(text(i))))
             }
+            &mut Values::Lognormal { median, spread } => self.collect(rows.map(|_| {
+                // A normal deviate by Box and Muller; the first number is never 0.
+                let (u, v) = (1.0 - rng.random::<f64>(), rng.random::<f64>());
+                Value::Number(median * (spread * (-2.0 * u.ln()).sqrt() * (TAU * v).cos()).exp())
+            })),
             &mut Values::Uniform { low, high } => {
                 self.collect(rows.map(|_| Value::Number(low + (high - low) * rng.random::<f64>())))
             }
             Values::Walk { start, step, low, high, at } => self.collect(rows.map(|i| {
-                let position =
-                    at.entry(combinations[i]).and_modify(|p| *p += *step * (2.0 * rng.random::<f64>() - 1.0));
+                let position = at.entry(numbers[i]).and_modify(|p| *p += *step * (2.0 * rng.random::<f64>() - 1.0));
                 let position = position.or_insert(*start);
                 *position = position.max(*low).min(*high);
                 Value::Number(*position)
