@@ -7,6 +7,9 @@ export interface NumberFormat {
   write(value: number): string;
 }
 
+/** Units of time by what one of the one before is: each a thousand of it. */
+const TIMES = ["ns", "µs", "ms", "s"];
+
 const BYTES = /^(B|bytes?)(\/s)?$/i;
 const BYTE_PREFIXES = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const MONEY = /^([A-Z]{3}|[€$£¥])$/;
@@ -30,6 +33,17 @@ export function numberFormat(unit: string | null, scale: number, whole = false):
     const power = Math.min(BYTE_PREFIXES.length - 1, size < 1 ? 0 : Math.floor(Math.log2(size) / 10));
     const digits = power === 0 ? 0 : places(size / 1024 ** power);
     return { unit: `${BYTE_PREFIXES[power]}B${bytes[2] ?? ""}`, write: (v) => fixed(v / 1024 ** power, digits) };
+  }
+  const time = TIMES.indexOf(unit === "us" ? "µs" : (unit ?? ""));
+  if (time >= 0 && size > 0) {
+    const steps = Math.floor(Math.log10(size) / 3 + 1e-9);
+    const best = Math.min(TIMES.length - 1, Math.max(0, time + steps));
+    const factor = 1000 ** (best - time);
+    // What is as long as hours is still written in seconds: groups of digits keep it readable.
+    if (factor !== 1) {
+      const digits = places(size / factor);
+      return { unit: TIMES[best] ?? "", write: (v) => fixed(v / factor, digits) };
+    }
   }
   const shown = unit ?? "";
   if (size >= PREFIXED_BELOW)

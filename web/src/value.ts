@@ -8,6 +8,20 @@ export function numberOf(value: Value | undefined): number | null {
   return Number.isFinite(number) ? number : null;
 }
 
+/** Whether a column of this type is a time. */
+export const isTime = (type: string | undefined): boolean => type === "timestamp" || type === "date";
+
+/** Whether a column of this type counts: its numbers are whole. */
+export const isWhole = (type: string | undefined): boolean => type === "bigint" || type === "int";
+
+/** A cell along the x axis: a day comes as text, and begins at midnight where it is looked at. */
+export function placeOf(value: Value | undefined): number | null {
+  const number = numberOf(value);
+  if (number !== null || typeof value !== "string" || !/^\d{4}-\d\d-\d\d$/.test(value)) return number;
+  const day = new Date(`${value}T00:00:00`).getTime();
+  return Number.isNaN(day) ? null : day;
+}
+
 /** A cell as text. */
 export const textOf = (value: Value | undefined): string =>
   value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value);

@@ -9,6 +9,7 @@ import { PanelFrame } from "../panel/PanelFrame.tsx";
 import type { Rows } from "../panel/rows.ts";
 import { type Fault, missingColumn } from "../panel/state.ts";
 import { useFeed } from "../panel/useFeed.ts";
+import { isTime, isWhole } from "../value.ts";
 import { LineChoice } from "./choice.ts";
 import { type Axes, findAxes, type Line, newest, Pivot } from "./pivot.ts";
 import { type Limit, type Picture, Plot, type Stroke } from "./plot.ts";
@@ -72,8 +73,8 @@ export function ChartPanel(props: { panel: NamedPanel; board: Board }) {
       axes = found;
       pivot = new Pivot(axes);
       const typeOf = (column: number) => rows.columns[column]?.type ?? "";
-      time = typeOf(axes.x) === "timestamp";
-      whole = axes.y.every((column) => ["bigint", "int"].includes(typeOf(column)));
+      time = isTime(typeOf(axes.x));
+      whole = axes.y.every((column) => isWhole(typeOf(column)));
     }
     pivot?.apply(change, () => rows);
   }

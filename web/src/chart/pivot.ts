@@ -1,5 +1,5 @@
 import type { Column, FeedChange, Row } from "@tidewire/client";
-import { lowerBound, numberOf, textOf } from "../value.ts";
+import { lowerBound, numberOf, placeOf, textOf } from "../value.ts";
 
 /**
  * Lines that are kept at most. Each has a cell for every x, so their number times that of the
@@ -91,9 +91,10 @@ export class Pivot {
     this.#rowsAt.length = 0;
     this.lines.clear();
     this.#left.clear();
-    const list = [...rows].filter((row) => numberOf(row[this.#axes.x]) !== null);
+    const placeIn = (row: Row) => placeOf(row[this.#axes.x]);
+    const list = [...rows].filter((row) => placeIn(row) !== null);
     // Ascending first: then each row is put at the end, whatever order the feed has.
-    list.sort((a, b) => Number(a[this.#axes.x]) - Number(b[this.#axes.x]));
+    list.sort((a, b) => Number(placeIn(a)) - Number(placeIn(b)));
     this.#reserve(list);
     for (const row of list) this.#put(row, true);
   }
@@ -114,7 +115,7 @@ export class Pivot {
   }
 
   #put(row: Row, isNew: boolean): void {
-    const x = numberOf(row[this.#axes.x]);
+    const x = placeOf(row[this.#axes.x]);
     if (x === null) return;
     const at = this.#insertX(x);
     if (isNew) this.#rowsAt[at] = (this.#rowsAt[at] ?? 0) + 1;
@@ -127,7 +128,7 @@ export class Pivot {
   }
 
   #remove(row: Row): void {
-    const x = numberOf(row[this.#axes.x]);
+    const x = placeOf(row[this.#axes.x]);
     if (x === null) return;
     const at = lowerBound(this.x, x);
     if (this.x[at] !== x) return;

@@ -3,7 +3,7 @@ import type { PanelConfig } from "../api.ts";
 import { windowOf } from "../chart/window.ts";
 import type { Rows } from "../panel/rows.ts";
 import { firstRows, sortKeys } from "../table/order.ts";
-import { numberOf } from "../value.ts";
+import { isTime, placeOf } from "../value.ts";
 import type { View } from "../view.ts";
 
 /** The rows of a panel as RFC 4180 text: the columns that it shows, in the range that it shows, oldest first. */
@@ -25,8 +25,8 @@ function chosen(panel: PanelConfig, rows: Rows, view: Pick<View, "address" | "ra
   const all = [...rows];
   if (panel.type === "table") return firstRows(all, sortKeys(rows, panel.sort), panel.rows ?? all.length);
   const x = panel.x === null ? -1 : rows.indexOf(panel.x);
-  if (rows.columns[x]?.type !== "timestamp") return all;
-  const at = (row: Row) => numberOf(row[x]) ?? Number.NaN;
+  if (!isTime(rows.columns[x]?.type)) return all;
+  const at = (row: Row) => placeOf(row[x]) ?? Number.NaN;
   const timed = all.filter((row) => !Number.isNaN(at(row))).sort((a, b) => at(a) - at(b));
   const times = [...new Set(timed.map(at))];
   const [from, to] = windowOf(times, true, view.address().zoom, view.range()).range;

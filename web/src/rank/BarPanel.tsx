@@ -5,6 +5,7 @@ import type { NamedPanel } from "../panel/layout.ts";
 import { PanelFrame } from "../panel/PanelFrame.tsx";
 import { type Fault, missingKey } from "../panel/state.ts";
 import { useFeed } from "../panel/useFeed.ts";
+import { isTime } from "../value.ts";
 import { RankPanel } from "./RankPanel.tsx";
 
 /** Bars: over time where x is a time, else a ranking. Only the feed tells which. */
@@ -28,7 +29,7 @@ export function BarPanel(props: { panel: NamedPanel; board: Board }) {
         </PanelFrame>
       }
     >
-      <Match when={fault === undefined && type() === "timestamp"}>
+      <Match when={fault === undefined && isTime(type())}>
         <ChartPanel panel={panel} board={board} />
       </Match>
       <Match when={fault === undefined && type() !== undefined}>

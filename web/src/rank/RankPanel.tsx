@@ -9,10 +9,11 @@ import type { Rows } from "../panel/rows.ts";
 import { type Fault, unknownColumn } from "../panel/state.ts";
 import { useFeed } from "../panel/useFeed.ts";
 import { sortKeyOf } from "../table/order.ts";
+import { isWhole } from "../value.ts";
 import { type Ranked, type RankingColumns, rank } from "./ranking.ts";
 
-/** Unless the configuration says how many. */
-const ROWS_SHOWN = 20;
+/** Nobody reads further down a moving list. */
+const ROWS_SHOWN = 100;
 
 interface Shown {
   readonly name: string;
@@ -47,7 +48,7 @@ export function RankPanel(props: { panel: NamedPanel; board: Board }) {
     const all = rank(rows, columns);
     const first = all.slice(0, panel.rows ?? ROWS_SHOWN);
     const most = Math.max(0, ...first.map((row: Ranked) => Math.abs(row.value ?? 0)));
-    const whole = ["bigint", "int"].includes(rows.columns[columns.value]?.type ?? "");
+    const whole = isWhole(rows.columns[columns.value]?.type);
     const format = numberFormat(panel.unit, most, whole);
     const longest = panel.max ?? most;
     setUnit(format.unit);

@@ -1,6 +1,6 @@
 import type { FeedChange, Row } from "@tidewire/client";
 import type { Combine } from "../api.ts";
-import { lowerBound, numberOf } from "../value.ts";
+import { lowerBound, numberOf, placeOf } from "../value.ts";
 
 /** Where a number comes from: positions in a row. */
 export interface Source {
@@ -40,7 +40,7 @@ export class Buckets {
       const rows = [...all];
       const at = this.#source.x;
       // Ascending first: then each row is put at the end. The sort keeps the order of changes within an x.
-      if (at !== undefined) rows.sort((a, b) => Number(a[at]) - Number(b[at]));
+      if (at !== undefined) rows.sort((a, b) => Number(placeOf(a[at])) - Number(placeOf(b[at])));
       for (const row of rows) this.#put(row);
       return;
     }
@@ -65,7 +65,7 @@ export class Buckets {
   }
 
   #xOf(row: Row): number | null {
-    return this.#source.x === undefined ? 0 : numberOf(row[this.#source.x]);
+    return this.#source.x === undefined ? 0 : placeOf(row[this.#source.x]);
   }
 
   #put(row: Row): void {

@@ -2,6 +2,7 @@ import type { FeedChange } from "@tidewire/client";
 import type { PanelConfig } from "../api.ts";
 import type { Rows } from "../panel/rows.ts";
 import { type Fault, missingKey, unknownColumn } from "../panel/state.ts";
+import { isTime, isWhole } from "../value.ts";
 import { Buckets } from "./buckets.ts";
 
 /** A panel's numbers over x, and what its columns say of them. */
@@ -41,8 +42,8 @@ export class Reader {
       const typeOf = (name: string | null) => rows.columns[at(name) ?? -1]?.type ?? "";
       this.#reading = {
         buckets: new Buckets({ x: at(x), y: at(column) }, combine),
-        time: typeOf(x) === "timestamp",
-        whole: combine === "count" || (combine !== "mean" && ["bigint", "int"].includes(typeOf(column))),
+        time: isTime(typeOf(x)),
+        whole: combine === "count" || (combine !== "mean" && isWhole(typeOf(column))),
       };
     }
     if (this.#reading === undefined) return unknownColumn([x, column], feed, rows.columns);

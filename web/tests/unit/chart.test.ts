@@ -47,6 +47,17 @@ describe("rows become lines", () => {
     expect(picture(pivot)).toEqual({ x: [10, 20, 30], a: [1, null, undefined], b: [2.5, undefined, 3] });
   });
 
+  it("of days, which come as text", () => {
+    const pivot = new Pivot(axes(["load"], "site"));
+    const rows: Row[] = [
+      ["a", "2024-03-02", 2, 0],
+      ["a", "2024-03-01", 1, 0],
+      ["a", "soon", 9, 0],
+    ];
+    pivot.apply({ replaced: true, rows: [] }, () => rows);
+    expect(picture(pivot)).toEqual({ x: [new Date(2024, 2, 1).getTime(), new Date(2024, 2, 2).getTime()], a: [1, 2] });
+  });
+
   it("of each y column", () => {
     const one = new Pivot(axes(["load", "peak"], null));
     apply(one, change(undefined, ["a", 10, 1, 2]));

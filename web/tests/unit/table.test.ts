@@ -73,6 +73,8 @@ describe("a cell", () => {
     expect(write("int", [-1200])).toBe("−1,200");
     expect(write("double", [2, 1234.5])).toBe("2");
     expect(write("double", [2, 12.5])).toBe("2.0");
+    expect(write("decimal(18,2)", ["-1234567.50"])).toBe("−1,234,567.50");
+    expect(write("text[]", [["a", null]])).toBe('["a",null]');
     expect(write("text", [""])).toBe("");
     expect(write("boolean", [true])).toBe("true");
     expect(write("json", [{ a: [1] }])).toBe('{"a":[1]}');
