@@ -3,7 +3,7 @@ import "uplot/dist/uPlot.min.css";
 import { type NumberFormat, withoutZeros } from "../format.ts";
 import { faded, palette } from "../palette.ts";
 import type { Cell } from "./pivot.ts";
-import { BYTE_STEPS, type Range, SECONDS_BELOW, TIME_STEPS, timeLabels } from "./scale.ts";
+import { BYTE_STEPS, MINUTE, type Range, SECONDS_BELOW, TIME_STEPS, timeLabels } from "./scale.ts";
 
 /** A line as the canvas takes it. */
 export interface Stroke {
@@ -64,6 +64,8 @@ export class Plot {
   #picture: Picture | undefined;
   /** What the numbers of y are divided by. */
   #divisor = 1;
+  /** Whether the labels of x have seconds. */
+  #seconds = false;
   readonly #box: HTMLElement;
   readonly #events: PlotEvents;
   readonly #resize: ResizeObserver;
@@ -132,7 +134,7 @@ export class Plot {
       ...this.#size(),
       ms: 1,
       // On the right, room for half of the last label.
-      padding: [10, () => (time && this.#hasSeconds() ? 28 : 18), 0, 0],
+      padding: [10, () => (this.#seconds ? 28 : 18), 0, 0],
       legend: { show: false },
       scales: {
         x: { time, range: () => [...(this.#picture?.xRange ?? [0, 1])] },
@@ -146,9 +148,12 @@ export class Plot {
           grid: { show: false },
           ...(time && {
             // Seconds make a label half as long again.
-            space: () => (this.#hasSeconds() ? 78 : 54),
+            space: (_, __, low, high) => (high - low < SECONDS_BELOW ? 78 : 54),
             incrs: TIME_STEPS,
-            values: (_, splits, _axis, _space, step) => timeLabels(splits, step),
+            values: (_, splits, _axis, _space, step) => {
+              this.#seconds = step < MINUTE;
+              return timeLabels(splits, step);
+            },
           }),
         },
         {
@@ -180,12 +185,6 @@ export class Plot {
       },
       series: [{}, ...picture.strokes.map((stroke) => seriesOf(kind, stroke, picture.strokes.length === 1))],
     };
-  }
-
-  /** Whether the labels of a time axis may have seconds. */
-  #hasSeconds(): boolean {
-    const [low, high] = this.#picture?.xRange ?? [0, 0];
-    return high - low < SECONDS_BELOW;
   }
 
   #selected(plot: uPlot): void {
@@ -226,7 +225,7 @@ export class Plot {
 const colourOf = (slot: number): string => palette().series[slot] ?? palette().faint;
 
 /** Wide bars look like blocks; beyond this they leave room, in pixels. */
-const WIDEST_BAR = 18;
+const WIDEST_BAR = 30;
 const roundBars = uPlot.paths.bars?.({ size: [0.62, WIDEST_BAR], radius: 0.25 });
 /** Bars that stand on each other must not be round where they meet. */
 const stackedBars = uPlot.paths.bars?.({ size: [0.62, WIDEST_BAR] });

@@ -8,6 +8,7 @@ import { PanelFrame } from "../panel/PanelFrame.tsx";
 import type { Rows } from "../panel/rows.ts";
 import { type Fault, unknownColumn } from "../panel/state.ts";
 import { useFeed } from "../panel/useFeed.ts";
+import { fits } from "../table/fits.ts";
 import { sortKeyOf } from "../table/order.ts";
 import { isWhole } from "../value.ts";
 import { type Ranked, type RankingColumns, rank } from "./ranking.ts";
@@ -67,7 +68,7 @@ export function RankPanel(props: { panel: NamedPanel; board: Board }) {
 
   return (
     <PanelFrame panel={panel} board={board} feed={feed} fault={fault()} note={unit()}>
-      <section class="rows" tabindex="0" aria-label={`Rows of ${panel.title}`}>
+      <section class="rows" tabindex="0" data-fits={fits(panel.rows)} aria-label={`Rows of ${panel.title}`}>
         <table class="ranking">
           <thead class="unseen">
             <tr>

@@ -8,6 +8,7 @@ import { useFeed } from "../panel/useFeed.ts";
 import { Bar } from "../rank/RankPanel.tsx";
 import { numberOf } from "../value.ts";
 import { type ColumnFormat, columnFormat } from "./cells.ts";
+import { fits } from "./fits.ts";
 import { firstRows, sortKeys } from "./order.ts";
 
 /** Nobody reads further down a moving table. */
@@ -79,7 +80,7 @@ export function TablePanel(props: { panel: NamedPanel; board: Board }) {
 
   return (
     <PanelFrame panel={panel} board={board} feed={feed} fault={fault()} note={panel.unit ?? ""}>
-      <section class="rows" tabindex="0" aria-label={`Rows of ${panel.title}`}>
+      <section class="rows" tabindex="0" data-fits={fits(panel.rows)} aria-label={`Rows of ${panel.title}`}>
         <table>
           <thead>
             <tr>

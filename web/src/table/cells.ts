@@ -18,6 +18,8 @@ export function columnFormat(column: Column, at: number, rows: readonly Row[], n
   switch (type) {
     case "bigint":
     case "int":
+      // A number that names something is no amount.
+      if (/(^|_)id$/i.test(name)) return { name, kind: "number", write: orNone(String) };
       return { name, kind: "number", write: orNone(writeWhole) };
     case "double": {
       let most = 0;
