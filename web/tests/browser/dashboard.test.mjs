@@ -37,12 +37,16 @@ const allLive = (page) => async () => {
   return (states.length === dashboard.panels.length && states.every((state) => state === "live")) || states;
 };
 
-/** Waits until each panel shows something else than now. */
+/** Waits until each panel shows something else than now. What is late or refused comes seldom. */
 async function seeAllMove(page) {
-  for (const { title } of dashboard.panels) {
-    const { text } = await readPanel(page, title);
-    await until(`${title} moves`, async () => (await readPanel(page, title)).text !== text);
-  }
+  const read = () => Promise.all(dashboard.panels.map(async ({ title }) => (await readPanel(page, title)).text));
+  const before = await read();
+  const waiting = new Set(before.keys());
+  const allMoved = async () => {
+    for (const [at, text] of (await read()).entries()) if (text !== before[at]) waiting.delete(at);
+    return waiting.size === 0 || [...waiting].map((at) => dashboard.panels[at].title);
+  };
+  await until("all panels move", allMoved, 120_000);
 }
 
 /** Waits until each chart has every x that its feed has: no hole in what the reader is told. */
@@ -175,8 +179,11 @@ describe("a dashboard", { timeout: 480_000 }, () => {
     };
     const day = new Date(from).toDateString();
     for (const share of [0.2, 0.8]) {
-      const at = Date.parse(`${day} ${await edge(share)}`);
-      assert.ok(at >= from - 60_000 && at <= to + 60_000, `${new Date(at)} is in ${zoom}`);
+      await until(`what is ${share} of the way is in ${zoom}`, async () => {
+        const at = Date.parse(`${day} ${await edge(share)}`);
+        // A window may have begun before.
+        return (at >= from - 20_000 && at <= to + 20_000) || new Date(at);
+      });
     }
 
     const colleague = await browser.newPage({ viewport: { width: 1440, height: 900 } });
@@ -237,7 +244,7 @@ describe("a dashboard", { timeout: 480_000 }, () => {
     };
     const csv = await saved("Save as CSV");
     assert.equal(csv.name, `${title}.csv`);
-    assert.match(String(csv.bytes), /^\w+,\w+,\w+\r\n\d{4}-\d\d-\d\dT/);
+    assert.match(String(csv.bytes), /^\w+(,\w+)+\r\n\d{4}-\d\d-\d\dT/);
     const png = await saved("Save as PNG");
     assert.equal(png.bytes.subarray(1, 4).toString(), "PNG");
     assert.ok(png.bytes.length > 10_000, "the picture shows something");
