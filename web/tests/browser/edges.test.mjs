@@ -110,3 +110,27 @@ it("a page from before an upgrade goes on, and offers the new one", { timeout },
   assert.deepEqual(console.faults, []);
   await page.close();
 });
+
+it("who asks for little motion sees the picture change once a second", { timeout }, async () => {
+  const changes = async (reducedMotion) => {
+    const page = await browser.newPage({ reducedMotion });
+    await page.goto(`${server.url}/dashboard/alone`);
+    await until("it is live", async () => (await readPanel(page, "Load by site")).state === "live");
+    const count = await page.locator(".key").evaluate(
+      (key) =>
+        new Promise((resolve) => {
+          const frames = new Set();
+          const observer = new MutationObserver(() => frames.add(performance.now()));
+          observer.observe(key, { subtree: true, characterData: true, childList: true });
+          setTimeout(() => resolve(frames.size), 4000);
+        }),
+    );
+    await page.close();
+    return count;
+  };
+  // The stand-in changes four times a second.
+  const calm = await changes("reduce");
+  assert.ok(calm >= 2 && calm <= 5, `${calm} changes in four seconds`);
+  const usual = await changes("no-preference");
+  assert.ok(usual > 8, `${usual} changes in four seconds`);
+});
