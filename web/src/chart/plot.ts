@@ -3,7 +3,7 @@ import "uplot/dist/uPlot.min.css";
 import { type NumberFormat, withoutZeros } from "../format.ts";
 import { faded, palette } from "../palette.ts";
 import type { Cell } from "./pivot.ts";
-import { BYTE_STEPS, MINUTE, type Range, SECONDS_BELOW, TIME_STEPS, timeLabels } from "./scale.ts";
+import { BYTE_STEPS, type Range, SECONDS_BELOW, TIME_STEPS, timeLabels } from "./scale.ts";
 
 /** A line as the canvas takes it. */
 export interface Stroke {
@@ -64,8 +64,6 @@ export class Plot {
   #picture: Picture | undefined;
   /** What the numbers of y are divided by. */
   #divisor = 1;
-  /** Whether the labels of x have seconds. */
-  #seconds = false;
   readonly #box: HTMLElement;
   readonly #events: PlotEvents;
   readonly #resize: ResizeObserver;
@@ -133,8 +131,8 @@ export class Plot {
     return {
       ...this.#size(),
       ms: 1,
-      // On the right, room for half of the last label.
-      padding: [10, () => (this.#seconds ? 28 : 18), 0, 0],
+      // On the right, room for half of the last label, unless it has seconds.
+      padding: [10, PADDING, 0, 0],
       legend: { show: false },
       scales: {
         x: { time, range: () => [...(this.#picture?.xRange ?? [0, 1])] },
@@ -150,10 +148,8 @@ export class Plot {
             // Seconds make a label half as long again.
             space: (_, __, low, high) => (high - low < SECONDS_BELOW ? 78 : 54),
             incrs: TIME_STEPS,
-            values: (_, splits, _axis, _space, step) => {
-              this.#seconds = step < MINUTE;
-              return timeLabels(splits, step);
-            },
+            values: (plot, splits, _axis, _space, step) =>
+              timeLabels(splits, step).map((label, at) => (isCut(plot, splits[at] ?? 0, label) ? "" : label)),
           }),
         },
         {
@@ -220,6 +216,18 @@ export class Plot {
     }
     ctx.restore();
   }
+}
+
+/** To the right of a chart, in pixels. */
+const PADDING = 18;
+/** A letter of an axis label is about so wide. */
+const LETTER = 6.4;
+
+/** Whether a label would reach over the right edge. */
+function isCut(plot: uPlot, x: number, label: string): boolean {
+  const [low = 0, high = 1] = [plot.scales.x?.min ?? 0, plot.scales.x?.max ?? 1];
+  const width = plot.bbox.width / uPlot.pxRatio;
+  return (1 - (x - low) / (high - low)) * width + PADDING < (label.length * LETTER) / 2;
 }
 
 const colourOf = (slot: number): string => palette().series[slot] ?? palette().faint;

@@ -57,7 +57,7 @@ export function extent(
 }
 
 const SECOND = 1000;
-export const MINUTE: number = 60 * SECOND;
+const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 

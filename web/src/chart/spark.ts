@@ -29,7 +29,7 @@ export class Spark {
       {
         ...size(),
         ms: 1,
-        padding: [3, 0, 0, 0],
+        padding: [3, 0, 1, 0],
         legend: { show: false },
         scales: {
           x: { range: (_, low, high) => [low, high] },
