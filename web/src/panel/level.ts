@@ -21,7 +21,7 @@ export function levelOf(value: number | undefined, thresholds: Thresholds): Leve
 export function limitPassed(value: number | undefined, thresholds: Thresholds, write: (v: number) => string): string {
   const level = levelOf(value, thresholds);
   const limit = level === "ok" ? null : thresholds[level];
-  return limit === null
-    ? ""
-    : `${lowIsBad(thresholds) ? "under" : "over"} the limit of ${withoutZeros([write(limit)])[0]}`;
+  if (limit === null) return "";
+  const where = value === limit ? "at" : lowIsBad(thresholds) ? "under" : "over";
+  return `${where} the limit of ${withoutZeros([write(limit)])[0]}`;
 }

@@ -99,6 +99,7 @@ describe("a level", () => {
     const write = (value: number) => value.toFixed(2);
     expect(limitPassed(0.42, { warn: 0.4, bad: 0.8 }, write)).toBe("over the limit of 0.4");
     expect(limitPassed(4, { warn: 10, bad: 5 }, write)).toBe("under the limit of 5");
+    expect(limitPassed(10, { warn: 10, bad: 5 }, write)).toBe("at the limit of 10");
     expect(limitPassed(1, { warn: 10, bad: 50 }, write)).toBe("");
   });
 });
