@@ -32,6 +32,7 @@ import { IndexPage } from "./IndexPage.tsx";
 import { applyTheme } from "./theme.ts";
 import "./tokens.css";
 import "./page.css";
+import "./index.css";
 import "./numbers.css";
 import "./tables.css";
 import "./panels.css";
