@@ -2,7 +2,7 @@
 
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench soak openapi
+.PHONY: help demo build test lint bench soak openapi pictures
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -13,6 +13,7 @@ help:
 	@echo 'make lint    formats, lints and types alone'
 	@echo 'make soak    500 kills, 10 million inputs a decoder, ten minutes of load: about an hour'
 	@echo 'make openapi holds the program to its description with 200 examples a path'
+	@echo 'make pictures takes docs/pictures from the running demo: about five minutes'
 	@echo 'make bench   measurements, each beside a reference in the same run'
 
 demo:
@@ -49,3 +50,9 @@ openapi:
 bench:
 	@scripts/need cargo cc node npm python3
 	@bench/run
+
+pictures:
+	@scripts/need cargo cc node npm chromium
+	@scripts/page
+	cargo build --quiet -p tidewire
+	cd web && TIDEWIRE_BIN="$(abspath $(TARGET))/debug/tidewire" node scripts/pictures.mjs

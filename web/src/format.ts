@@ -7,9 +7,15 @@ export interface NumberFormat {
   write(value: number): string;
 }
 
+/** Units of time by what one of the one before is: each a thousand of it. */
+const TIMES = ["ns", "µs", "ms", "s"];
+
 const BYTES = /^(B|bytes?)(\/s)?$/i;
 const BYTE_PREFIXES = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const MONEY = /^([A-Z]{3}|[€$£¥])$/;
+
+/** Whether a unit is that of bytes, which have prefixes by powers of two. */
+export const isBytes = (unit: string | null): boolean => unit !== null && BYTES.test(unit);
 
 /** Above this a number is written with a prefix, above the next with an exponent. */
 const GROUPED_BELOW = 1e9;
@@ -28,8 +34,20 @@ export function numberFormat(unit: string | null, scale: number, whole = false):
     const digits = power === 0 ? 0 : places(size / 1024 ** power);
     return { unit: `${BYTE_PREFIXES[power]}B${bytes[2] ?? ""}`, write: (v) => fixed(v / 1024 ** power, digits) };
   }
+  const time = TIMES.indexOf(unit === "us" ? "µs" : (unit ?? ""));
+  if (time >= 0 && size > 0) {
+    const steps = Math.floor(Math.log10(size) / 3 + 1e-9);
+    const best = Math.min(TIMES.length - 1, Math.max(0, time + steps));
+    const factor = 1000 ** (best - time);
+    // What is as long as hours is still written in seconds: groups of digits keep it readable.
+    if (factor !== 1) {
+      const digits = places(size / factor);
+      return { unit: TIMES[best] ?? "", write: (v) => fixed(v / factor, digits) };
+    }
+  }
   const shown = unit ?? "";
-  if (size >= PREFIXED_BELOW) return { unit: shown, write: (v) => signed(v.toExponential(2).replace("e+", "e")) };
+  if (size >= PREFIXED_BELOW)
+    return { unit: shown, write: (v) => (v === 0 ? "0" : signed(v.toExponential(2).replace("e+", "e"))) };
   if (size >= GROUPED_BELOW) {
     const [factor, prefix] = size >= 1e12 ? [1e12, "T"] : [1e9, "G"];
     return { unit: shown, write: (v) => `${fixed(v / factor, 2)} ${prefix}` };

@@ -1,4 +1,5 @@
 import { inFrame } from "./frame.ts";
+import { onTheme } from "./theme.ts";
 
 /** How many series have a colour of their own. */
 export const SERIES_COLOURS = 8;
@@ -8,7 +9,8 @@ export interface Palette {
   readonly series: readonly string[];
   readonly faint: string;
   readonly grid: string;
-  readonly surface: string;
+  readonly warn: string;
+  readonly bad: string;
 }
 
 let current: Palette | undefined;
@@ -22,7 +24,11 @@ export function palette(): Palette {
 /** A token's name for style sheets. */
 export const seriesToken = (slot: number): string => `var(--series-${(slot % SERIES_COLOURS) + 1})`;
 
-/** Calls `redraw` in a frame after the system has gone from light to dark or back, and after the font has come. */
+/** A colour that lets most of its ground through: `rgb(1, 2, 3)` as the browser writes it. */
+export const faded = (colour: string, alpha: number): string =>
+  colour.replace(/^rgb\((.*)\)$/, (_, parts) => `rgba(${parts}, ${alpha})`);
+
+/** Calls `redraw` in a frame after the page has gone from light to dark or back, and after the font has come. */
 export function onLook(redraw: () => void): () => void {
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   const changed = () => {
@@ -31,9 +37,11 @@ export function onLook(redraw: () => void): () => void {
   };
   scheme.addEventListener("change", changed);
   document.fonts.addEventListener("loadingdone", changed);
+  const stop = onTheme(changed);
   return () => {
     scheme.removeEventListener("change", changed);
     document.fonts.removeEventListener("loadingdone", changed);
+    stop();
   };
 }
 
@@ -48,7 +56,8 @@ function readTokens(): Palette {
     series: Array.from({ length: SERIES_COLOURS }, (_, at) => read(`series-${at + 1}`)),
     faint: read("faint"),
     grid: read("grid"),
-    surface: read("surface"),
+    warn: read("warn"),
+    bad: read("bad"),
   };
   probe.remove();
   return tokens;

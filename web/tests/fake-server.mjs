@@ -24,6 +24,7 @@ const [host, port] = options.listen.split(":");
 const WINDOW = Number(options.window) * 1000;
 const TICK = 250;
 const KEPT = 90;
+const STARTED = Date.now();
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 
 const text = (name) => ({ name, type: "text" });
@@ -61,8 +62,38 @@ const SITES = ["Hamburg", "Lisbon", "Osaka", "Quito"];
 const STREAMS = ["sensors", "page_views", "orders", "payments", "inventory", "gateway", "audit"];
 const HOSTS = Array.from({ length: 13 }, (_, at) => `host-${at + 1}`);
 
+/** A message that arrived at each of the last few moments. */
+const messages = (now) => {
+  const every = 1700;
+  const newest = Math.floor(now / every);
+  return Array.from({ length: 40 }, (_, back) => {
+    const n = newest - back;
+    const kind = n % 11 === 0 ? "alert" : n % 4 === 0 ? "warn" : "info";
+    const said = { alert: "errors over the limit", warn: "slow answer of a sensor", info: `order ${n % 90_000}` }[kind];
+    return [n * every, kind, SITES[n % 4], said];
+  });
+};
+
+/** Words that run from right to left, wide ones, and a name of 500 characters. */
+const NAMES = ["שלום עולם", "مرحبا بالعالم", "東京の負荷", "😀 smile", "a".repeat(500), "<b>bold</b>"];
+
 const FEEDS = {
   load: windowed(SITES, [double("value")], (seed, at) => [18 + 15 * (3 - seed) + 22 * wave(seed, at)]),
+  totals: {
+    key: ["window_start"],
+    columns: [timestamp("window_start"), bigint("events"), double("p99"), double("errors"), bigint("devices")],
+    rows: (now) =>
+      windows(now).map((start) => [
+        start,
+        Math.round(44_000 + 9_000 * wave(21, start)),
+        9 + 6 * wave(22, start),
+        0.22 + 0.3 * wave(23, start),
+        Math.round(9_600 + 300 * wave(24, start)),
+      ]),
+  },
+  orders: windowed(["north", "south", "west"], [bigint("n")], (seed, _at, start) => [
+    Math.round((150 - 35 * seed) * (0.6 + 0.8 * wave(seed + 30, start))),
+  ]),
   traffic: windowed(["all"], [bigint("sent"), bigint("received")], (_, at) => [
     Math.round(4e6 * wave(7, at)),
     Math.round(9e6 * wave(8, at)),
@@ -79,8 +110,23 @@ const FEEDS = {
         Math.floor(now / 1000 / (seed + 1)) * 1000 * (seed + 1),
       ]),
   },
+  messages: {
+    key: ["at"],
+    columns: [timestamp("at"), text("level"), text("site"), text("message")],
+    rows: messages,
+  },
   nothing: { key: ["name"], columns: [text("name"), double("value")], rows: () => [] },
+  nulls: windowed(["a"], [double("value")], () => [null]),
+  huge: windowed(["a", "b"], [double("value")], (seed, at) => [(seed === 0 ? 1e300 : -1e300) * wave(seed, at)]),
+  names: windowed(NAMES, [double("value")], (seed, at) => [50 * wave(seed, at)]),
+  many: {
+    key: ["name"],
+    columns: [text("name"), double("value"), timestamp("at")],
+    // Made once: 100,000 rows are the point, not their changes.
+    rows: () => MANY,
+  },
 };
+const MANY = Array.from({ length: 100_000 }, (_, at) => [`row ${at}`, (at * 7919) % 100_003, STARTED - at * 1000]);
 
 const panel = (title, feed, type, span, more = {}) => ({
   title,
@@ -92,33 +138,90 @@ const panel = (title, feed, type, span, more = {}) => ({
   columns: [],
   unit: null,
   span,
+  only: {},
+  combine: "last",
+  compare: null,
+  min: null,
+  max: null,
+  warn: null,
+  bad: null,
+  expect: null,
+  sort: null,
+  rows: null,
+  bars: [],
   ...more,
 });
 const lines = { x: "window_start", y: ["value"], series: "name" };
+const stat = (y, unit, more = {}) => ({ x: "window_start", y: [y], unit, compare: 60_000, ...more });
+const MINUTES = 60_000;
 
 const DASHBOARDS = [
   {
     name: "ops",
     title: "Operations",
+    range: 15 * MINUTES,
     panels: [
-      panel("Load by site", "load", "line", 8, { ...lines, unit: "%" }),
-      panel("Busiest streams", "streams", "table", 4, { columns: ["stream", "per_second"], unit: "events/s" }),
-      panel("Traffic", "traffic", "line", 6, { x: "window_start", y: ["sent", "received"], unit: "B/s" }),
-      panel("Latest windows", "load", "table", 6, { columns: ["window_start", "name", "value"], unit: "%" }),
+      panel("Events", "totals", "stat", 3, stat("events", "/s")),
+      panel("Latency p99", "totals", "stat", 3, stat("p99", "ms", { warn: 20, bad: 50 })),
+      panel("Errors", "totals", "stat", 3, stat("errors", "%", { warn: 0.3, bad: 0.6 })),
+      panel("Devices online", "totals", "stat", 3, stat("devices", null)),
+      panel("Load by site", "load", "line", 8, { ...lines, unit: "%", min: 0, max: 100, warn: 90 }),
+      panel("Busiest streams", "streams", "bar", 4, { x: "stream", y: ["per_second"], unit: "events/s" }),
+      panel("Orders", "orders", "bar", 5, { x: "window_start", y: ["n"], series: "name" }),
+      panel("Traffic", "traffic", "area", 4, { x: "window_start", y: ["received", "sent"], unit: "B/s" }),
+      panel("Load of Hamburg", "load", "gauge", 3, {
+        ...lines,
+        unit: "%",
+        only: { name: ["Hamburg"] },
+        warn: 80,
+        bad: 95,
+      }),
+      panel("Streams", "streams", "table", 6, {
+        columns: ["stream", "per_second", "last_event"],
+        sort: "-per_second",
+        bars: ["per_second"],
+        rows: 6,
+      }),
+      panel("Latest events", "messages", "table", 6, { columns: ["at", "level", "site", "message"], rows: 6 }),
     ],
   },
   {
     name: "edges",
     title: "At the edges",
+    range: 15 * MINUTES,
     panels: [
       panel("Load of many hosts", "hosts", "line", 6, { ...lines, unit: "%" }),
       panel("Nothing yet", "nothing", "line", 6, { x: "value", y: ["value"] }),
       panel("A feed that is not there", "missing", "table", 4),
       panel("A column that is not there", "load", "line", 4, { ...lines, y: ["valve"] }),
       panel("All columns", "streams", "table", 4),
+      panel("No number", "load", "stat", 3),
+      panel("None of these", "streams", "stat", 3, { y: ["events"], only: { stream: ["no such stream"] } }),
+      panel("A type of tomorrow", "streams", "globe", 6),
     ],
   },
-  { name: "alone", title: "Alone", panels: [panel("Load by site", "load", "line", 6, lines)] },
+  { name: "alone", title: "Alone", range: 15 * MINUTES, panels: [panel("Load by site", "load", "line", 6, lines)] },
+  {
+    name: "bad-input",
+    title: "Bad input",
+    range: 15 * MINUTES,
+    panels: [
+      panel("Nulls", "nulls", "line", 4, lines),
+      panel("Null now", "nulls", "stat", 2, { x: "window_start", y: ["value"], compare: MINUTES }),
+      panel("Null of all", "nulls", "gauge", 3, { x: "window_start", y: ["value"], unit: "%" }),
+      panel("Null ranks", "nulls", "bar", 3, { x: "name", y: ["value"] }),
+      panel("Huge", "huge", "line", 4, lines),
+      panel("Huge bars", "huge", "bar", 4, lines),
+      panel("Huge sum", "huge", "stat", 4, { x: "window_start", y: ["value"], combine: "sum" }),
+      panel("Names", "names", "line", 6, lines),
+      panel("Name ranks", "names", "bar", 6, { x: "name", y: ["value"] }),
+      panel("Name table", "names", "table", 12, { rows: 8 }),
+      panel("Many rows", "many", "table", 6, { sort: "-value" }),
+      panel("Many lines", "many", "line", 6, { x: "at", y: ["value"], series: "name" }),
+      panel("Many as one", "many", "stat", 12, { y: ["value"], combine: "mean" }),
+      panel("נתונים ".repeat(30), "load", "line", 12, lines),
+    ],
+  },
 ];
 
 const tickOf = (now) => Math.floor(now / TICK);
@@ -128,6 +231,8 @@ const keyColumns = (feed) => FEEDS[feed].key.map((name) => FEEDS[feed].columns.f
 const byColumn = (feed, rows) => FEEDS[feed].columns.map((_, at) => rows.map((row) => row[at]));
 
 function deltaBetween(feed, from, to) {
+  const moves = feed !== "many" && feed !== "nothing";
+  if (!moves) return { type: "delta", view: feed, from: cursorOf(feed, from), cursor: cursorOf(feed, to) };
   const at = keyColumns(feed);
   const keyed = (tick) => new Map(rowsAt(feed, tick).map((row) => [JSON.stringify(at.map((i) => row[i])), row]));
   const before = keyed(from);
@@ -168,7 +273,7 @@ async function file(response, path) {
     response.writeHead(200, {
       "content-type": TYPES[extname(path)] ?? "application/octet-stream",
       "content-security-policy":
-        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     });
     response.end(body);
   } catch {
@@ -189,11 +294,24 @@ const server = createServer((request, response) => {
     return problem(response, 404, "unknown_dashboard", `There is no dashboard \`${name}\`.`);
   }
   if (path === "/v1/feeds") {
-    return json(response, { feeds: Object.keys(FEEDS).map((name) => ({ name, stream: "readings" })) });
+    const feeds = Object.entries(FEEDS).map(([name, { key, columns, rows }]) => ({
+      name,
+      stream: "readings",
+      sql: `SELECT ${columns.map((column) => column.name).join(", ")}\nFROM readings`,
+      key,
+      columns,
+      rows: rows(Date.now()).length,
+      offset: rows(Date.now()).length === 0 ? 0 : tickOf(Date.now()),
+      rebuilding: name === "hosts" ? 0.4 : null,
+      failure: name === "many" ? "event 17 of the log cannot be read: its schema is gone" : null,
+    }));
+    return json(response, { feeds });
   }
   if (path === "/v1/streams") {
     const columns = [text("name"), double("value")].map((column) => ({ ...column, from: column.name }));
-    return json(response, { streams: [{ name: "readings", writable: true, columns }] });
+    const accepted = Math.floor((Date.now() - STARTED) / 5);
+    const counts = { accepted, refused: 3, watermark: Date.now() - 2000, caught_up: true, ended: false, failure: null };
+    return json(response, { streams: [{ name: "readings", writable: true, columns, ...counts }] });
   }
   if (path.startsWith("/v1/feeds/") && name in FEEDS) {
     const tick = tickOf(Date.now());
@@ -239,6 +357,7 @@ sockets.on("connection", (socket) => {
     const message = JSON.parse(String(data));
     if (message.op === "subscribe") subscribe(message);
     else if (message.op === "unsubscribe") followed.delete(message.ref);
+    else if (message.op === "ping") say({ type: "pong", ref: message.ref });
     else say({ type: "error", code: "bad_message", message: `Unknown op \`${message.op}\`.` });
   });
 

@@ -70,10 +70,13 @@ export class Client {
   readonly #byView = new Map<string, Watched>();
   readonly #dirty = new Set<Watched>();
   readonly #stateListeners = new Set<(state: ConnectionState) => void>();
+  /** Those who wait for an answer to their ping, by its number. */
+  readonly #pings = new Map<number, (answered: boolean) => void>();
   #lastRef = 0;
   #scheduled = false;
   #changesArrived = 0;
   #lastRefusal: Refused | undefined;
+  #maxRate: number | undefined;
 
   constructor(options: ClientOptions) {
     const socket = options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined);
@@ -116,6 +119,43 @@ export class Client {
   /** Closes the connection for good. */
   close(): void {
     this.#connection.close();
+  }
+
+  /**
+   * Asks for at most so many frames a second of each feed, or for all with `undefined`: what is
+   * left out is merged by the server. For a page that nobody looks at. Each feed is asked for
+   * anew, from its cursor, so nothing is sent twice.
+   */
+  limitRate(framesPerSecond: number | undefined): void {
+    if (framesPerSecond === this.#maxRate) return;
+    this.#maxRate = framesPerSecond;
+    for (const watched of this.#feeds.values()) {
+      // One that was refused stays so.
+      if (watched.feed.status.kind === "error") continue;
+      this.#leave(watched);
+      this.#ask(watched);
+    }
+  }
+
+  /**
+   * How long a message to the server and back takes, in milliseconds. `undefined` where there
+   * is no connection, it is lost meanwhile, or the server knows no `ping`.
+   */
+  ping(): Promise<number | undefined> {
+    if (this.#connection.state.kind !== "open") return Promise.resolve(undefined);
+    const ref = ++this.#lastRef;
+    const sentAt = performance.now();
+    return new Promise((resolve) => {
+      this.#pings.set(ref, (answered) => resolve(answered ? performance.now() - sentAt : undefined));
+      this.#connection.send({ op: "ping", ref } satisfies Request);
+    });
+  }
+
+  #answerPing(ref: number, answered: boolean): boolean {
+    const waiting = this.#pings.get(ref);
+    this.#pings.delete(ref);
+    waiting?.(answered);
+    return waiting !== undefined;
   }
 
   /** Calls `listener` at each change of the connection's state, until the returned function is called. */
@@ -162,6 +202,7 @@ export class Client {
     const request: Request = { op: "subscribe", ref: watched.ref, feed: name };
     if (cursor !== undefined) request.since = cursor;
     if (watched.options.dashboard !== undefined) request.dashboard = watched.options.dashboard;
+    if (this.#maxRate !== undefined) request.max_rate = this.#maxRate;
     this.#connection.send(request);
   }
 
@@ -220,8 +261,11 @@ export class Client {
         this.#changed(watched);
         return;
       }
+      case "pong":
+        this.#answerPing(message.ref, true);
+        return;
       case "error":
-        this.#refused(message);
+        if (message.ref === undefined || !this.#answerPing(message.ref, false)) this.#refused(message);
         return;
       case "closing":
         if (typeof message.retry_after_ms === "number") this.#connection.announceRetry(message.retry_after_ms);
@@ -248,6 +292,7 @@ export class Client {
   #stateChanged(state: ConnectionState): void {
     if (state.kind !== "open") {
       this.#byRef.clear();
+      for (const ref of [...this.#pings.keys()]) this.#answerPing(ref, false);
       for (const watched of this.#feeds.values()) this.#forgetView(watched);
     }
     for (const listener of this.#stateListeners) listener(state);

@@ -21,8 +21,9 @@ export interface Column {
 
 /** What a client asks for. */
 export type Request =
-  | { op: "subscribe"; ref: number; feed: string; since?: string; dashboard?: string }
-  | { op: "unsubscribe"; ref: number };
+  | { op: "subscribe"; ref: number; feed: string; since?: string; dashboard?: string; max_rate?: number }
+  | { op: "unsubscribe"; ref: number }
+  | { op: "ping"; ref: number };
 
 /** The answer to `subscribe`: the view that the frames will name, and its shape. */
 export interface Subscribed {
@@ -61,6 +62,12 @@ export interface Refused {
   readonly message: string;
 }
 
+/** The answer to `ping`. */
+export interface Pong {
+  readonly type: "pong";
+  readonly ref: number;
+}
+
 /** The server is about to close the socket, and says when to come back. */
 export interface Closing {
   readonly type: "closing";
@@ -70,7 +77,7 @@ export interface Closing {
 }
 
 /** What a server says. */
-export type Message = Subscribed | Snapshot | Delta | Refused | Closing;
+export type Message = Subscribed | Snapshot | Delta | Pong | Refused | Closing;
 
 /** A frame that breaks the protocol: the connection is given up and opened anew. */
 export class ProtocolError extends Error {
@@ -105,6 +112,9 @@ export function parseMessage(text: unknown): Message | undefined {
     case "delta":
       whole =
         has("view", "string") && has("from", "string") && has("cursor", "string") && list("upsert") && list("delete");
+      break;
+    case "pong":
+      whole = has("ref", "number");
       break;
     case "error":
     case "closing":

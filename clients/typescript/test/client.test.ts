@@ -373,3 +373,57 @@ describe("listeners", () => {
     expect(seen).toEqual([{ replaced: true, rows: [] }]);
   });
 });
+
+describe("a ping", () => {
+  it("is answered with the time that it took", async () => {
+    const { client: it } = live();
+    const way = it.ping();
+    const asked = FakeSocket.last.sent.at(-1);
+    expect(asked).toEqual({ op: "ping", ref: 2 });
+    vi.advanceTimersByTime(40);
+    FakeSocket.last.say({ type: "pong", ref: asked?.ref });
+    expect(await way).toBe(40);
+  });
+
+  it("is answered with nothing where the server knows none, or is not there", async () => {
+    const { client: it } = live();
+    const refused = it.ping();
+    FakeSocket.last.say({ type: "error", ref: 2, code: "bad_message", message: "unknown op" });
+    expect(await refused).toBeUndefined();
+    expect(it.lastRefusal).toBeUndefined();
+    const lost = it.ping();
+    FakeSocket.last.drop();
+    expect(await lost).toBeUndefined();
+    expect(await it.ping()).toBeUndefined();
+  });
+});
+
+describe("a limit of the rate", () => {
+  it("is asked for from the cursor, and lifted again", () => {
+    const { client: it, feed } = live();
+    it.limitRate(0.2);
+    expect(FakeSocket.last.sent.slice(1)).toEqual([
+      { op: "unsubscribe", ref: 1 },
+      { op: "subscribe", ref: 2, feed: "load", since: "1-a-7", dashboard: "ops", max_rate: 0.2 },
+    ]);
+    // What was still on its way comes again.
+    FakeSocket.last.say(delta("1-a-7", "1-a-8", [["cpu", 2000, 2]]));
+    expect(feed.cursor).toBe("1-a-7");
+    FakeSocket.last.say(subscribed(2));
+    FakeSocket.last.say(delta("1-a-7", "1-a-9", [["cpu", 2000, 3]]));
+    expect(rows(feed)).toEqual([
+      ["cpu", 1000, 1.5],
+      ["cpu", 2000, 3],
+    ]);
+    it.limitRate(0.2);
+    expect(FakeSocket.last.sent).toHaveLength(3);
+    it.limitRate(undefined);
+    expect(FakeSocket.last.sent.at(-1)).toEqual({
+      op: "subscribe",
+      ref: 3,
+      feed: "load",
+      since: "1-a-9",
+      dashboard: "ops",
+    });
+  });
+});

@@ -1,4 +1,11 @@
-import type { Column, FeedChange, Row, Value } from "@tidewire/client";
+import type { Column, FeedChange, Row } from "@tidewire/client";
+import { lowerBound, numberOf, placeOf, textOf } from "../value.ts";
+
+/**
+ * Lines that are kept at most. Each has a cell for every x, so their number times that of the
+ * rows must not grow: a series column may turn out to have a value of its own in each row.
+ */
+const MOST_LINES = 64;
 
 /**
  * A cell of a line: a number, null where the feed says null, undefined where it has no row.
@@ -22,7 +29,7 @@ export interface Axes {
   readonly series: number | undefined;
 }
 
-/** Finds the columns of a panel, or the name of the one that is missing. */
+/** Finds the columns of a panel that has an x axis, or the name of the one that is missing. */
 export function findAxes(
   columns: readonly Column[],
   panel: { x: string | null; y: readonly string[]; series: string | null },
@@ -52,15 +59,24 @@ export class Pivot {
   readonly lines = new Map<string, Line>();
   /** How many rows stand at each x. */
   readonly #rowsAt: number[] = [];
+  /** The names of lines that there was no room for. */
+  readonly #left = new Set<string>();
   readonly #axes: Axes;
 
   constructor(axes: Axes) {
     this.#axes = axes;
   }
 
+  /** How many lines there are besides those that are kept. */
+  get left(): number {
+    return this.#left.size;
+  }
+
   /** Takes what a feed has told; `all` gives its rows where they are to be read anew. */
   apply(change: FeedChange, all: () => Iterable<Row>): void {
-    if (change.replaced) {
+    // Room again for lines that were left out: their past stands in the rows alone.
+    const hasRoom = this.#left.size > 0 && this.lines.size < MOST_LINES;
+    if (change.replaced || hasRoom) {
       this.#rebuild(all());
       return;
     }
@@ -74,26 +90,45 @@ export class Pivot {
     this.x.length = 0;
     this.#rowsAt.length = 0;
     this.lines.clear();
-    const list = [...rows].filter((row) => numberOf(row[this.#axes.x]) !== null);
+    this.#left.clear();
+    const placeIn = (row: Row) => placeOf(row[this.#axes.x]);
+    const list = [...rows].filter((row) => placeIn(row) !== null);
     // Ascending first: then each row is put at the end, whatever order the feed has.
-    list.sort((a, b) => Number(a[this.#axes.x]) - Number(b[this.#axes.x]));
+    list.sort((a, b) => Number(placeIn(a)) - Number(placeIn(b)));
+    this.#reserve(list);
     for (const row of list) this.#put(row, true);
   }
 
+  /** Where there are more lines than are kept, gives the room to those whose newest value is greatest. */
+  #reserve(ascending: readonly Row[]): void {
+    const newest = new Map<string, number>();
+    for (const row of ascending) {
+      for (const [index, column] of this.#axes.y.entries()) {
+        newest.set(this.#nameOf(row, index), numberOf(row[column]) ?? Number.NEGATIVE_INFINITY);
+      }
+    }
+    if (newest.size <= MOST_LINES) return;
+    const greatest = [...newest].sort((a, b) => b[1] - a[1]);
+    for (const [at, [name]] of greatest.entries()) {
+      if (at >= MOST_LINES) this.#left.add(name);
+    }
+  }
+
   #put(row: Row, isNew: boolean): void {
-    const x = numberOf(row[this.#axes.x]);
+    const x = placeOf(row[this.#axes.x]);
     if (x === null) return;
     const at = this.#insertX(x);
     if (isNew) this.#rowsAt[at] = (this.#rowsAt[at] ?? 0) + 1;
     for (const [index, column] of this.#axes.y.entries()) {
       const line = this.#line(this.#nameOf(row, index));
+      if (line === undefined) continue;
       line.cells[at] = numberOf(row[column]);
       if (isNew) line.rows += 1;
     }
   }
 
   #remove(row: Row): void {
-    const x = numberOf(row[this.#axes.x]);
+    const x = placeOf(row[this.#axes.x]);
     if (x === null) return;
     const at = lowerBound(this.x, x);
     if (this.x[at] !== x) return;
@@ -123,9 +158,12 @@ export class Pivot {
     return at;
   }
 
-  #line(name: string): Line {
+  /** The line of a name, made if it is new and there is room. */
+  #line(name: string): Line | undefined {
     let line = this.lines.get(name);
     if (line === undefined) {
+      if (this.lines.size >= MOST_LINES) this.#left.add(name);
+      if (this.#left.has(name)) return undefined;
       line = { name, cells: new Array<Cell>(this.x.length).fill(undefined), rows: 0 };
       this.lines.set(name, line);
     }
@@ -153,29 +191,4 @@ export function newest(line: Line): number | undefined {
     if (cell !== undefined && cell !== null) return cell;
   }
   return undefined;
-}
-
-/** Integers beyond 2^53 and decimals come as text; what is no number is null. */
-function numberOf(value: Value | undefined): number | null {
-  if (typeof value === "number") return value;
-  if (typeof value !== "string" || value === "") return null;
-  const number = Number(value);
-  return Number.isFinite(number) ? number : null;
-}
-
-const textOf = (value: Value | undefined): string =>
-  value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value);
-
-/** The first position whose value is not below `x`. Looks at the end first: that is where time goes on. */
-function lowerBound(sorted: readonly number[], x: number): number {
-  const last = sorted.at(-1);
-  if (last === undefined || last < x) return sorted.length;
-  let low = 0;
-  let high = sorted.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sorted[middle] as number) < x) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

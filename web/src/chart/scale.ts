@@ -20,9 +20,12 @@ export function niceRange(low: number, high: number, base: 2 | 10 = 10): Range {
     to += around;
     from = from === 0 ? 0 : from - around;
   }
-  const step = niceStep((to - from) / 4, base);
-  return [Math.floor(from / step + 1e-9) * step, Math.ceil(to / step - 1e-9) * step];
+  // Quarters first, so that the distance of two great numbers is still a number.
+  const step = niceStep(to / 4 - from / 4, base);
+  return [finite(Math.floor(from / step + 1e-9) * step), finite(Math.ceil(to / step - 1e-9) * step)];
 }
+
+const finite = (value: number): number => Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value));
 
 /** The round step at or above `raw`: 1, 2, 2.5 or 5 times a power of ten, or a power of two. */
 function niceStep(raw: number, base: 2 | 10): number {
@@ -35,12 +38,16 @@ function niceStep(raw: number, base: 2 | 10): number {
 /** Steps that the y axis of bytes may take. */
 export const BYTE_STEPS: number[] = Array.from({ length: 63 }, (_, power) => 2 ** power);
 
-/** The least and greatest number among the cells; infinities where there is none. */
-export function extent(lines: readonly (readonly (number | null | undefined)[])[]): Range {
+/** The least and greatest number among the cells of a window; infinities where there is none. */
+export function extent(
+  lines: readonly (readonly (number | null | undefined)[])[],
+  window: { readonly from: number; readonly to: number },
+): Range {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (const cells of lines) {
-    for (const cell of cells) {
+    for (let at = window.from; at < window.to; at++) {
+      const cell = cells[at];
       if (cell === null || cell === undefined) continue;
       if (cell < low) low = cell;
       if (cell > high) high = cell;
@@ -49,14 +56,22 @@ export function extent(lines: readonly (readonly (number | null | undefined)[])[
   return [low, high];
 }
 
-/** The range of x: it ends at the newest x, so that old data shows too. */
-export function xRange(low: number, high: number): Range {
-  return low === high ? [low - 60_000, high] : [low, high];
-}
-
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-const DAY = 24 * 60 * MINUTE;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Steps that a time axis may take, in milliseconds. */
+export const TIME_STEPS: number[] = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
+  ...[1, 2, 5, 10, 15, 30].map((step) => step * SECOND),
+  ...[1, 2, 5, 10, 15, 30].map((step) => step * MINUTE),
+  ...[1, 2, 3, 6, 12].map((step) => step * HOUR),
+  ...[1, 2, 7, 14, 28, 91, 182, 365, 730, 1825, 3650].map((step) => step * DAY),
+];
+
+/** A shorter range of time may be divided into seconds. */
+export const SECONDS_BELOW = 8 * MINUTE;
 
 /** Labels of a time axis, 24 hours; the day only where the steps are days, or where one begins. */
 export function timeLabels(splits: readonly number[], step: number): string[] {

@@ -2,8 +2,11 @@ import { createSignal, Match, Switch } from "solid-js";
 import { readStreamOf, type StreamInfo } from "../api.ts";
 import { firstEvent } from "./firstEvent.ts";
 
-/** What a panel without rows says: what would fill it, and the command that sends a first event. */
-export function EmptyNote(props: { feed: string }) {
+/**
+ * What a panel without rows says: what would fill it, and the command that sends a first
+ * event. `filtered`: the feed has rows, but none of those that the panel shows.
+ */
+export function EmptyNote(props: { feed: string; filtered: boolean }) {
   const [stream, setStream] = createSignal<StreamInfo>();
   // Without an answer the panel says less; the header says that there is none.
   readStreamOf(props.feed).then(setStream, () => {});
@@ -12,9 +15,14 @@ export function EmptyNote(props: { feed: string }) {
   return (
     <div class="said">
       <p>
-        <strong>No rows yet.</strong>
+        <strong>{props.filtered ? "No row to show." : "No rows yet."}</strong>
       </p>
       <Switch fallback={<p>The feed {feed()} fills as events arrive.</p>}>
+        <Match when={props.filtered}>
+          <p>
+            The feed {feed()} has rows, but none that this panel's <code>only:</code> names.
+          </p>
+        </Match>
         <Match when={stream()?.writable && stream()}>
           {(it) => (
             <>

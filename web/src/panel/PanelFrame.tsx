@@ -1,38 +1,68 @@
-import { createMemo, For, type JSX, Match, Show, Switch } from "solid-js";
-import type { PanelConfig } from "../api.ts";
-import { writeTime } from "../format.ts";
-import type { Live } from "../live.ts";
+import { createEffect, createMemo, For, type JSX, Match, on, onCleanup, Show, Switch } from "solid-js";
+import type { Board } from "../board.ts";
+import { writeSpan, writeTime } from "../format.ts";
 import { EmptyNote } from "./EmptyNote.tsx";
+import { FullScreen } from "./FullScreen.tsx";
+import type { NamedPanel } from "./layout.ts";
 import { type Fault, panelState } from "./state.ts";
 import type { FeedSignals } from "./useFeed.ts";
 
 /** The box around a panel: its name, one quiet note beside it, and what it says when it cannot show. */
 export function PanelFrame(props: {
-  panel: PanelConfig;
-  live: Live;
+  panel: NamedPanel;
+  board: Board;
   feed: FeedSignals;
   fault: Fault | undefined;
   /** The note while all is well: the unit, or the time under the pointer. */
   note: string;
   children: JSX.Element;
 }) {
+  const { live, view } = props.board;
+  const { feed } = props;
+  let section!: HTMLElement;
   const state = createMemo(() =>
-    panelState(props.feed.status(), props.feed.rows(), props.fault, props.live.connection(), props.live.now()),
+    panelState(
+      {
+        status: feed.status(),
+        rows: feed.size(),
+        // A silence while there was no connection is the connection's.
+        lastData: Math.max(feed.lastData() ?? 0, live.openedAt() ?? 0) || undefined,
+        patience: feed.patience(),
+        fault: props.fault,
+      },
+      live.connection(),
+      live.now(),
+    ),
   );
+  const { states } = props.board;
+  createEffect(
+    on(
+      () => state().kind,
+      (kind) => states.say(props.panel.id, kind),
+    ),
+  );
+  onCleanup(() => states.say(props.panel.id, undefined));
   const error = () => {
     const now = state();
     return now.kind === "error" ? now : undefined;
   };
   const note = () => {
-    const at = props.feed.lastData();
-    if (state().kind === "reconnecting") return "reconnecting";
-    if (state().kind === "stale" && at !== undefined) return `last data ${writeTime(at, props.live.now())}`;
-    return state().kind === "live" ? props.note : "";
+    const now = state();
+    const at = feed.lastData();
+    switch (now.kind) {
+      case "reconnecting":
+        return "reconnecting";
+      case "stale":
+        return at === undefined ? "" : `last data ${writeTime(at, live.now())}`;
+      case "slow":
+        return `no change for ${writeSpan(now.silence)}`;
+      default:
+        return now.kind === "live" ? props.note : "";
+    }
   };
-  const tone = () => {
-    const { kind } = state();
-    return kind === "reconnecting" || kind === "stale" ? "warn" : undefined;
-  };
+  const tone = () => (["reconnecting", "stale", "slow"].includes(state().kind) ? "warn" : undefined);
+  const opened = () => view.address().panel;
+  const isOpen = () => opened() === props.panel.id;
 
   return (
     <section
@@ -40,11 +70,29 @@ export function PanelFrame(props: {
       aria-label={props.panel.title}
       aria-busy={state().kind === "loading"}
       data-state={state().kind}
-      data-width={widthOf(props.panel.span)}
-      ref={(element) => element.style.setProperty("--span", String(props.panel.span))}
+      data-type={props.panel.type}
+      data-wide={props.panel.span > 6}
+      data-phone={props.panel.phone}
+      data-tablet={props.panel.tablet}
+      data-open={isOpen()}
+      hidden={opened() !== undefined && !isOpen()}
+      ref={(element) => {
+        section = element;
+        element.style.setProperty("--span", String(props.panel.span));
+        feed.watch(element);
+      }}
     >
       <header>
-        <h2 title={props.panel.title}>{props.panel.title}</h2>
+        <h2 title={props.panel.title}>
+          <button
+            type="button"
+            aria-expanded={isOpen()}
+            title={isOpen() ? "Back to the dashboard" : "Full screen, query and export"}
+            onClick={() => view.go({ panel: isOpen() ? undefined : props.panel.id })}
+          >
+            <bdi>{props.panel.title}</bdi>
+          </button>
+        </h2>
         <span class="note" data-tone={tone()}>
           {note()}
         </span>
@@ -61,7 +109,7 @@ export function PanelFrame(props: {
           </div>
         </Match>
         <Match when={state().kind === "empty"}>
-          <EmptyNote feed={props.panel.feed} />
+          <EmptyNote feed={props.panel.feed} filtered={(feed.rows()?.inFeed ?? 0) > 0} />
         </Match>
         <Match when={error()}>
           {(it) => (
@@ -80,6 +128,9 @@ export function PanelFrame(props: {
           )}
         </Match>
       </Switch>
+      <Show when={isOpen()}>
+        <FullScreen panel={props.panel} board={props.board} feed={feed} element={() => section} />
+      </Show>
     </section>
   );
 }
@@ -87,10 +138,4 @@ export function PanelFrame(props: {
 /** Names stand between backticks, as in the server's messages. */
 function Worded(props: { text: string }) {
   return <For each={props.text.split("`")}>{(part, at) => (at() % 2 === 1 ? <code>{part}</code> : part)}</For>;
-}
-
-/** A narrow screen has no use for twelfths: it asks how wide a panel is meant to be. */
-function widthOf(span: number): "narrow" | "half" | "wide" {
-  if (span <= 3) return "narrow";
-  return span <= 6 ? "half" : "wide";
 }

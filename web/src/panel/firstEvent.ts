@@ -14,12 +14,18 @@ const VALUES: Readonly<Record<string, string>> = {
   boolean: "true",
   timestamp: NOW,
   json: "{}",
+  date: '"2024-12-31"',
+  bytes: '"YQ=="',
+  "text[]": '["a"]',
 };
+
+/** The type without what stands in its brackets: `decimal(9,2)`. */
+const exampleOf = (type: string): string => VALUES[type] ?? (type.startsWith("decimal") ? "1" : "null");
 
 /** A shell command that sends an event with every column of a stream to the server at `origin`. */
 export function firstEvent(stream: StreamInfo, origin: string): string {
   const fields = stream.columns.map(
-    ({ from, type }) => `${JSON.stringify(from).replaceAll("'", "'\\''")}:${VALUES[type] ?? "null"}`,
+    ({ from, type }) => `${JSON.stringify(from).replaceAll("'", "'\\''")}:${exampleOf(type)}`,
   );
   const url = USUAL.includes(origin) ? "" : ` --url ${origin}`;
   return `echo '{${fields.join(",")}}' | tidewire push ${stream.name}${url}`;

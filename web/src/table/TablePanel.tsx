@@ -1,59 +1,86 @@
-import type { Feed } from "@tidewire/client";
 import { createSignal, Index, Show } from "solid-js";
-import type { PanelConfig } from "../api.ts";
-import type { Live } from "../live.ts";
+import type { Board } from "../board.ts";
+import type { NamedPanel } from "../panel/layout.ts";
 import { PanelFrame } from "../panel/PanelFrame.tsx";
-import { type Fault, missingColumn } from "../panel/state.ts";
+import type { Rows } from "../panel/rows.ts";
+import { type Fault, unknownColumn } from "../panel/state.ts";
 import { useFeed } from "../panel/useFeed.ts";
+import { Bar } from "../rank/RankPanel.tsx";
+import { numberOf } from "../value.ts";
 import { type ColumnFormat, columnFormat } from "./cells.ts";
-import { firstRows } from "./order.ts";
+import { fits } from "./fits.ts";
+import { firstRows, sortKeys } from "./order.ts";
 
 /** Nobody reads further down a moving table. */
 const ROWS_SHOWN = 100;
 
-const NO_COLUMNS: readonly Pick<ColumnFormat, "name" | "kind">[] = [];
+/** A column as its head shows it. */
+interface Head extends Pick<ColumnFormat, "name" | "kind"> {
+  readonly bar: boolean;
+}
+
+interface Cell {
+  readonly text: string;
+  /** How long its bar is, from 0 to 1. */
+  readonly share: number;
+}
+
+const NO_COLUMNS: readonly Head[] = [];
 
 /** Rows and columns of a feed. */
-export function TablePanel(props: { panel: PanelConfig; live: Live; dashboard: string }) {
-  const { panel, live } = props;
+export function TablePanel(props: { panel: NamedPanel; board: Board }) {
+  const { panel, board } = props;
   const [fault, setFault] = createSignal<Fault>();
   const [columns, setColumns] = createSignal(NO_COLUMNS);
-  const [rows, setRows] = createSignal<readonly (readonly string[])[]>([]);
+  const [rows, setRows] = createSignal<readonly (readonly Cell[])[]>([]);
   const [left, setLeft] = createSignal(0);
-  let current: Feed | undefined;
+  let current: Rows | undefined;
 
   function draw(): void {
-    const table = current?.table;
+    const table = current;
     if (table === undefined) return;
     const names = panel.columns.length > 0 ? panel.columns : table.columns.map((column) => column.name);
-    const missing = names.find((name) => table.indexOf(name) < 0);
-    setFault(missing === undefined ? undefined : missingColumn(missing, panel.feed, table.columns));
-    if (missing !== undefined) return;
-    const shown = firstRows(table, ROWS_SHOWN);
+    const sorted = panel.sort?.replace(/^-/, "") ?? null;
+    const found = unknownColumn([...names, ...panel.bars, sorted], panel.feed, table.columns);
+    setFault(found);
+    if (found !== undefined) return;
+    const shown = firstRows(table, sortKeys(table, panel.sort), panel.rows ?? ROWS_SHOWN);
     const now = Date.now();
     const places = names.map((name) => table.indexOf(name));
     const formats = places.flatMap((at) => {
       const column = table.columns[at];
       return column === undefined ? [] : [columnFormat(column, at, shown, now)];
     });
-    setColumns((before) => (sameColumns(before, formats) ? before : formats));
-    setRows(shown.map((row) => formats.map((format, index) => format.write(row[places[index] ?? -1]))));
-    setLeft(table.size - shown.length);
+    const heads = formats.map(({ name, kind }) => ({ name, kind, bar: panel.bars.includes(name) }));
+    const longest = heads.map(({ bar }, index) =>
+      bar ? shown.reduce((most, row) => Math.max(most, sizeOf(row[places[index] ?? -1])), 0) : 0,
+    );
+    setColumns((before) => (sameColumns(before, heads) ? before : heads));
+    setRows(
+      shown.map((row) =>
+        formats.map((format, index) => {
+          const value = row[places[index] ?? -1];
+          const most = longest[index] ?? 0;
+          return { text: format.write(value), share: most > 0 ? sizeOf(value) / most : 0 };
+        }),
+      ),
+    );
+    // Whoever asked for ten rows knows that there are more.
+    setLeft(panel.rows === null && shown.length === ROWS_SHOWN ? table.size - shown.length : 0);
   }
 
   const feed = useFeed(
-    live,
-    props.dashboard,
-    panel.feed,
-    (it) => {
-      current = it;
+    board,
+    panel,
+    (rows) => {
+      current = rows;
     },
     draw,
   );
 
   return (
-    <PanelFrame panel={panel} live={live} feed={feed} fault={fault()} note={panel.unit ?? ""}>
-      <section class="rows" tabindex="0" aria-label={`Rows of ${panel.title}`}>
+    <PanelFrame panel={panel} board={board} feed={feed} fault={fault()} note={panel.unit ?? ""}>
+      <section class="rows" tabindex="0" data-fits={fits(panel.rows)} aria-label={`Rows of ${panel.title}`}>
         <table>
           <thead>
             <tr>
@@ -71,7 +98,14 @@ export function TablePanel(props: { panel: PanelConfig; live: Live; dashboard: s
               {(row) => (
                 <tr>
                   <Index each={row()}>
-                    {(cell, index) => <td class={classOf(columns()[index]?.kind ?? "words")}>{cell()}</td>}
+                    {(cell, index) => (
+                      <td class={classOf(columns()[index]?.kind ?? "words")} title={longText(cell().text)}>
+                        <Show when={columns()[index]?.bar}>
+                          <Bar share={cell().share} />
+                        </Show>
+                        <bdi>{cell().text}</bdi>
+                      </td>
+                    )}
                   </Index>
                 </tr>
               )}
@@ -86,8 +120,14 @@ export function TablePanel(props: { panel: PanelConfig; live: Live; dashboard: s
   );
 }
 
+const sizeOf = (value: Parameters<typeof numberOf>[0]): number => Math.abs(numberOf(value) ?? 0);
+
+/** What a cell may have to cut off is there under the pointer. */
+const longText = (text: string): string | undefined => (text.length > 30 ? text : undefined);
+
 const classOf = (kind: ColumnFormat["kind"]): string =>
   kind === "number" ? "" : kind === "when" ? "left when" : "left";
 
-const sameColumns = (a: typeof NO_COLUMNS, b: typeof NO_COLUMNS): boolean =>
-  a.length === b.length && a.every((column, at) => column.name === b[at]?.name && column.kind === b[at]?.kind);
+const sameColumns = (a: readonly Head[], b: readonly Head[]): boolean =>
+  a.length === b.length &&
+  a.every((column, at) => column.name === b[at]?.name && column.kind === b[at]?.kind && column.bar === b[at]?.bar);

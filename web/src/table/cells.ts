@@ -1,5 +1,6 @@
 import type { Column, Row, Value } from "@tidewire/client";
 import { numberFormat, writeTime } from "../format.ts";
+import { textOf } from "../value.ts";
 
 /** How the cells of one column are written. */
 export interface ColumnFormat {
@@ -17,6 +18,8 @@ export function columnFormat(column: Column, at: number, rows: readonly Row[], n
   switch (type) {
     case "bigint":
     case "int":
+      // A number that names something is no amount.
+      if (/(^|_)id$/i.test(name)) return { name, kind: "number", write: orNone(String) };
       return { name, kind: "number", write: orNone(writeWhole) };
     case "double": {
       let most = 0;
@@ -32,8 +35,16 @@ export function columnFormat(column: Column, at: number, rows: readonly Row[], n
     case "json":
       return { name, kind: "words", write: orNone((value) => JSON.stringify(value)) };
     default:
-      return { name, kind: "words", write: orNone(String) };
+      // Exact numbers keep all their digits.
+      if (type.startsWith("decimal")) return { name, kind: "number", write: orNone(writeExact) };
+      return { name, kind: "words", write: orNone(textOf) };
   }
+}
+
+/** All digits of a decimal, its whole part in groups. */
+function writeExact(value: Value): string {
+  const [, sign, whole = "", rest] = /^(-?)(\d+)(\.\d+)?$/.exec(String(value)) ?? [];
+  return sign === undefined ? String(value) : `${sign === "" ? "" : "−"}${writeWhole(whole)}${rest ?? ""}`;
 }
 
 /** All digits of a whole number, also of one beyond 2^53, which comes as text. */

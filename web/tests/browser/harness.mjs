@@ -1,6 +1,8 @@
 // What the browser tests stand on: the real server (or the stand-in), and the system's Chromium.
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,11 +10,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const STAND_IN = fileURLToPath(new URL("../fake-server.mjs", import.meta.url));
+export const STAND_IN = fileURLToPath(new URL("../fake-server.mjs", import.meta.url));
 
 /** The program under test: `TIDEWIRE_BIN`, or the stand-in of this folder. */
 export const PROGRAM = process.env.TIDEWIRE_BIN ?? STAND_IN;
 export const isStandIn = PROGRAM === STAND_IN;
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 const CHROMIUM_FLAGS = [
@@ -48,13 +52,18 @@ async function freePort() {
   return port;
 }
 
-/** A server that can be killed and started again on its port and its data. */
+/**
+ * A server that can be killed and started again on its port and its data: the demo of the
+ * program under test, unless another program or other arguments are given.
+ */
 export class Server {
   #child;
   #output = "";
 
-  static async start() {
+  static async start({ program = PROGRAM, args = ["demo"] } = {}) {
     const server = new Server();
+    server.program = program;
+    server.args = args;
     server.listen = `127.0.0.1:${await freePort()}`;
     server.url = `http://${server.listen}`;
     server.data = await mkdtemp(join(tmpdir(), "tidewire-web-"));
@@ -63,7 +72,7 @@ export class Server {
   }
 
   async run() {
-    const child = spawn(PROGRAM, ["demo", "--listen", this.listen, "--data-dir", this.data], {
+    const child = spawn(this.program, [...this.args, "--listen", this.listen, "--data-dir", this.data], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
@@ -117,10 +126,20 @@ export function watchConsole(page) {
   return watch;
 }
 
+/** Faults that axe-core finds in what is shown. */
+export async function findFaults(page) {
+  // Not as a script element: the page's policy allows its own alone.
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run(document));
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
+}
+
 /** What a panel shows, read as a screen reader would: all cells of its table, and the times in them. */
 export const readPanel = (page, title) =>
   page.getByRole("region", { name: title, exact: true }).evaluate((panel) => ({
     state: panel.dataset.state,
     times: [...panel.querySelectorAll("time")].map((time) => Date.parse(time.dateTime)),
-    text: [...panel.querySelectorAll(".key b, .rows td")].map((cell) => cell.textContent).join(" "),
+    text: [...panel.querySelectorAll(".key b, .rows td, .rows tbody th, .value, .change")]
+      .map((cell) => cell.textContent)
+      .join(" "),
   }));

@@ -2,7 +2,9 @@ import type { Column, Row, RowChange } from "@tidewire/client";
 import { describe, expect, it } from "vitest";
 import { LineChoice } from "../../src/chart/choice.ts";
 import { findAxes, type Line, newest, Pivot } from "../../src/chart/pivot.ts";
-import { extent, niceRange, timeLabels, xRange } from "../../src/chart/scale.ts";
+import { extent, niceRange, timeLabels } from "../../src/chart/scale.ts";
+import { stack } from "../../src/chart/stack.ts";
+import { stepOf, windowOf } from "../../src/chart/window.ts";
 
 const COLUMNS: Column[] = ["site", "at", "load", "peak"].map((name) => ({ name, type: "double" }));
 
@@ -43,6 +45,17 @@ describe("rows become lines", () => {
     ];
     pivot.apply({ replaced: true, rows: [] }, () => rows);
     expect(picture(pivot)).toEqual({ x: [10, 20, 30], a: [1, null, undefined], b: [2.5, undefined, 3] });
+  });
+
+  it("of days, which come as text", () => {
+    const pivot = new Pivot(axes(["load"], "site"));
+    const rows: Row[] = [
+      ["a", "2024-03-02", 2, 0],
+      ["a", "2024-03-01", 1, 0],
+      ["a", "soon", 9, 0],
+    ];
+    pivot.apply({ replaced: true, rows: [] }, () => rows);
+    expect(picture(pivot)).toEqual({ x: [new Date(2024, 2, 1).getTime(), new Date(2024, 2, 2).getTime()], a: [1, 2] });
   });
 
   it("of each y column", () => {
@@ -89,6 +102,22 @@ describe("rows become lines", () => {
       anew.apply({ replaced: true, rows: [] }, () => held.values());
       expect(picture(pivot)).toEqual(picture(anew));
     }
+  });
+
+  it("of which only so many are kept as there is room for, the greatest first", () => {
+    const pivot = new Pivot(axes(["load"], "site"));
+    const rows = Array.from({ length: 5000 }, (_, at): Row => [`s${at}`, at, (at * 7919) % 5000, 0]);
+    pivot.apply({ replaced: true, rows: [] }, () => rows);
+    expect(pivot.lines.size).toBe(64);
+    expect(pivot.left).toBe(5000 - 64);
+    const greatest = [...rows].sort((a, b) => Number(b[2]) - Number(a[2])).slice(0, 64);
+    expect(new Set(pivot.lines.keys())).toEqual(new Set(greatest.map((row) => row[0])));
+    // Once one is gone there is room, and another has all of its past.
+    const gone = greatest[0] as Row;
+    const kept = rows.filter((row) => row !== gone);
+    pivot.apply({ replaced: false, rows: [change(gone, undefined)] }, () => kept);
+    pivot.apply({ replaced: false, rows: [] }, () => kept);
+    expect([pivot.lines.size, pivot.left]).toEqual([64, 4999 - 64]);
   });
 
   it("whose newest value is the last that is one", () => {
@@ -142,7 +171,11 @@ describe("the range of y", () => {
 
   it("of bytes ends at powers of two, and without numbers is from 0 to 1", () => {
     expect(niceRange(0, 7 * 2 ** 20, 2)).toEqual([0, 8 * 2 ** 20]);
-    expect(niceRange(...extent([[null, undefined]]))).toEqual([0, 1]);
+    expect(niceRange(...extent([[null, undefined]], { from: 0, to: 2 }))).toEqual([0, 1]);
+  });
+
+  it("of the greatest numbers is made of numbers", () => {
+    for (const end of niceRange(-1.7e308, 1.7e308)) expect(Number.isFinite(end)).toBe(true);
   });
 
   it("stands still while the numbers move a little", () => {
@@ -150,12 +183,57 @@ describe("the range of y", () => {
   });
 });
 
-describe("the axis of time", () => {
-  it("ends at the newest x, also where there is only one", () => {
-    expect(xRange(1000, 5000)).toEqual([1000, 5000]);
-    expect(xRange(90_000, 90_000)).toEqual([30_000, 90_000]);
+describe("the window", () => {
+  const x = [0, 10, 20, 30, 40, 50].map((minute) => minute * 60_000);
+  const [first, last] = [0, 50 * 60_000];
+
+  it("ends at the newest x, and begins where there is data", () => {
+    expect(windowOf(x, true, undefined, 25 * 60_000)).toEqual({ range: [25 * 60_000, last], from: 2, to: 6 });
+    expect(windowOf(x, true, undefined, 3600_000)).toEqual({ range: [first, last], from: 0, to: 6 });
+    expect(windowOf([90_000], true, undefined, 3600_000).range).toEqual([30_000, 90_000]);
+    expect(windowOf([], true, undefined, 1000)).toEqual({ range: [0, 1], from: 0, to: 0 });
   });
 
+  it("is a zoom where there is one, with a neighbour on each side", () => {
+    const zoom = [15 * 60_000, 32 * 60_000] as const;
+    expect(windowOf(x, true, zoom, 1000)).toEqual({ range: [...zoom], from: 1, to: 5 });
+    expect(windowOf(x, true, [1e15, 2e15], 1000)).toMatchObject({ from: 5, to: 6 });
+  });
+
+  it("leaves a range aside that would show less than a picture, and one of time where x is none", () => {
+    expect(windowOf(x, true, undefined, 60_000).range).toEqual([first, last]);
+    expect(windowOf(x, false, [1, 2], 60_000).range).toEqual([first, last]);
+  });
+
+  it("knows the smallest step", () => {
+    const window = { range: [0, 1] as [number, number], from: 0, to: 4 };
+    expect(stepOf([0, 10, 13, 30], window)).toBe(3);
+    expect(stepOf([5], { ...window, to: 1 })).toBe(60_000);
+  });
+});
+
+describe("a stack", () => {
+  it("stands on zero: upwards what is positive, downwards what is negative", () => {
+    const window = { range: [0, 1] as [number, number], from: 0, to: 3 };
+    const lines = [
+      [1, -1, null],
+      [2, -2, 5],
+      [3, 4, undefined],
+    ];
+    expect(stack(lines, window)).toEqual([
+      [1, -1, undefined],
+      [3, -3, 5],
+      [6, 4, undefined],
+    ]);
+  });
+
+  it("stays a number where the sum would be none", () => {
+    const window = { range: [0, 1] as [number, number], from: 0, to: 1 };
+    expect(stack([[1.7e308], [1.7e308]], window)[1]).toEqual([Number.MAX_VALUE]);
+  });
+});
+
+describe("the axis of time", () => {
   it("names the day only where one begins, and seconds only where they matter", () => {
     const at = (hour: number, minute: number, second = 0) => new Date(2026, 2, 20, hour, minute, second).getTime();
     expect(timeLabels([at(0, 0), at(9, 5), at(23, 59)], 60_000)).toEqual(["20 Mar", "09:05", "23:59"]);

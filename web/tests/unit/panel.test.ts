@@ -1,25 +1,26 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import type { PanelConfig } from "../../src/api.ts";
+import { wholePanel } from "../../src/api.ts";
 import { firstEvent } from "../../src/panel/firstEvent.ts";
-import { fillRow } from "../../src/panel/layout.ts";
+import { namePanels } from "../../src/panel/layout.ts";
 
-const panel = (span: number): PanelConfig => ({
-  title: "Load",
-  feed: "load",
-  type: "line",
-  x: "t",
-  y: ["v"],
-  series: null,
-  columns: [],
-  unit: null,
-  span,
-});
+const panel = (title: string, span: number) => wholePanel({ title, span });
+const spans = (...of: number[]) => namePanels(of.map((span, at) => panel(`p${at}`, span)));
 
 describe("panels", () => {
   it("fill the row alone, and keep their widths beside others", () => {
-    expect(fillRow([panel(6)])).toEqual([panel(12)]);
-    expect(fillRow([panel(6), panel(4)])).toEqual([panel(6), panel(4)]);
+    expect(spans(6).map(({ span }) => span)).toEqual([12]);
+    expect(spans(6, 4).map(({ span }) => span)).toEqual([6, 4]);
+  });
+
+  it("leave no hole in two columns", () => {
+    expect(spans(3, 3, 3, 8, 3, 4).map(({ phone }) => phone)).toEqual([1, 1, 2, 2, 2, 2]);
+    expect(spans(3, 6, 6, 8, 3, 4).map(({ tablet }) => tablet)).toEqual([1, 1, 2, 2, 1, 1]);
+  });
+
+  it("are named by their titles, and each otherwise", () => {
+    const ids = namePanels([panel("Load", 6), panel("Load", 6), panel("", 6)]).map(({ id }) => id);
+    expect(ids).toEqual(["Load", "Load ~2", ""]);
   });
 });
 
@@ -28,6 +29,11 @@ describe("the command of a first event", () => {
     name: "events",
     writable: true,
     columns: columns.map(([from, type]) => ({ from, type })),
+    accepted: 0,
+    refused: 0,
+    watermark: null,
+    ended: false,
+    failure: null,
   });
 
   it("names the stream and its columns, and the server where it is not the usual one", () => {

@@ -1,7 +1,7 @@
 import { type Column, type Row, Table } from "@tidewire/client";
 import { describe, expect, it } from "vitest";
 import { columnFormat } from "../../src/table/cells.ts";
-import { firstRows } from "../../src/table/order.ts";
+import { firstRows as firstOf, sortKeys } from "../../src/table/order.ts";
 
 const COLUMNS: Column[] = [
   { name: "host", type: "text" },
@@ -14,6 +14,9 @@ function table(rows: Row[], key: string[]): Table {
   for (const row of rows) made.upsert(row);
   return made;
 }
+
+const firstRows = (made: Table, limit: number, sort: string | null = null) =>
+  firstOf(made.rows(), sortKeys(made, sort), limit);
 
 describe("the order of rows", () => {
   it("is newest first by the time in the key, then by the rest of the key", () => {
@@ -34,6 +37,18 @@ describe("the order of rows", () => {
       ["d", 0, 9],
     ];
     expect(firstRows(table(rows, ["n"]), 10).map((row) => row[0])).toEqual(["d", "c", "b", "a"]);
+  });
+
+  it("is as the configuration says, nulls last in both directions, and by the key where that is the same", () => {
+    const rows: Row[] = [
+      ["a", 10, null],
+      ["b", 20, 3],
+      ["c", 30, 7],
+      ["d", 40, 3],
+    ];
+    const names = (sort: string) => firstRows(table(rows, ["host"]), 10, sort).map((row) => row[0]);
+    expect(names("n")).toEqual(["b", "d", "c", "a"]);
+    expect(names("-n")).toEqual(["c", "b", "d", "a"]);
   });
 
   it("is the same for the first few of many as for all of them", () => {
@@ -58,6 +73,8 @@ describe("a cell", () => {
     expect(write("int", [-1200])).toBe("−1,200");
     expect(write("double", [2, 1234.5])).toBe("2");
     expect(write("double", [2, 12.5])).toBe("2.0");
+    expect(write("decimal(18,2)", ["-1234567.50"])).toBe("−1,234,567.50");
+    expect(write("text[]", [["a", null]])).toBe('["a",null]');
     expect(write("text", [""])).toBe("");
     expect(write("boolean", [true])).toBe("true");
     expect(write("json", [{ a: [1] }])).toBe('{"a":[1]}');
