@@ -94,10 +94,11 @@ async fn follow(options: &TailOptions) -> Result<(), Ended> {
     }
 }
 
-/// Whether standard output is a terminal where a table can update in place.
+/// Whether this is a terminal where a table can update in place. It is read from, too: in raw
+/// mode Ctrl-C is a key like others.
 fn moves() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    io::stdout().is_terminal() && !dumb
+    io::stdout().is_terminal() && io::stdin().is_terminal() && !dumb
 }
 
 /// For pipes: a header at the start, and lines that do not depend on each other.
