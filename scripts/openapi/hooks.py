@@ -67,6 +67,9 @@ def before_load_schema(context, raw_schema):
                 if parameter["in"] == "path":
                     parameter["schema"] = {"type": "string", "enum": known[parameter["name"]]}
     raw_schema["components"]["schemas"]["Event"] = event_schema(WRITABLE)
+    # That SQL is a text says little of what may be asked.
+    queries = [sql.format(feed) for feed in FEEDS for sql in ("SELECT * FROM {}", "SELECT count(*) AS n FROM {} LIMIT 1")]
+    raw_schema["components"]["schemas"]["Query"]["properties"]["sql"] = {"type": "string", "enum": queries}
 
 
 def packed(value):

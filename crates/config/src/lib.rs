@@ -48,6 +48,7 @@ mod variables;
 mod yaml;
 
 pub use load::{Options, files, load, load_str, load_with};
+pub use nearest::advice;
 pub use place::{Place, Problem, Sql};
 pub use schema::json_schema;
 pub use types::*;

@@ -14,7 +14,7 @@ pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
 
 /// Advice on a word that is none of these names: the nearest, or all of them if they are few.
 /// `what` says what they are, in the plural.
-pub(crate) fn advice(word: &str, what: &str, names: &[&str]) -> Option<String> {
+pub fn advice(word: &str, what: &str, names: &[&str]) -> Option<String> {
     /// More names than this help nobody.
     const FEW: usize = 20;
     if let Some(name) = nearest(word, names.iter().copied()) {

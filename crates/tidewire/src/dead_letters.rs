@@ -6,7 +6,7 @@ use client::{DeadLetter, Replayed};
 
 use crate::{
     cli::{DeadLettersOptions, ReplayOptions},
-    report::{Failure, connect, count, printable, time, unreachable},
+    report::{Failure, connect, count, print as say, print_json, printable, refused, time},
 };
 
 /// Letters of one request.
@@ -19,7 +19,8 @@ pub(crate) fn list(options: &DeadLettersOptions) -> Result<(), Failure> {
     while shown < options.limit {
         let limit = PAGE.min(options.limit - shown);
         let page = http.dead_letters(&options.stream, options.reason.as_deref(), before.as_deref(), limit);
-        let page = runtime.block_on(page).map_err(unreachable)?;
+        let page = runtime.block_on(page);
+        let page = page.map_err(|error| runtime.block_on(refused(&http, error, &options.stream)))?;
         shown += page.dead_letters.len();
         match page.dead_letters.iter().try_for_each(|letter| print(&mut out, letter, options.json)) {
             Ok(()) => {}
@@ -53,7 +54,8 @@ pub(crate) fn replay(options: &ReplayOptions) -> Result<(), Failure> {
     let mut total = Replayed::default();
     loop {
         let done = http.replay(&options.stream, options.reason.as_deref(), total.next.as_deref());
-        let done = runtime.block_on(done).map_err(unreachable)?;
+        let done = runtime.block_on(done);
+        let done = done.map_err(|error| runtime.block_on(refused(&http, error, &options.stream)))?;
         total.replayed += done.replayed;
         total.refused += done.refused;
         total.counted += done.counted;
@@ -65,23 +67,21 @@ pub(crate) fn replay(options: &ReplayOptions) -> Result<(), Failure> {
         }
     }
     if options.json {
-        let text = serde_json::to_string(&total).map_err(|e| Failure::new(e.to_string()))?;
-        println!("{text}");
-        return Ok(());
+        return print_json(&total);
     }
-    println!("{} became events", count(total.replayed as usize, "dead letter"));
+    say(format!("{} became events", count(total.replayed as usize, "dead letter")))?;
     if let Some(why) = &total.first_refusal {
-        println!("{} refused as before; the first: {}", total.refused, printable(why));
+        say(format!("{} refused as before; the first: {}", total.refused, printable(why)))?;
     }
     if total.counted > 0 {
-        println!(
+        say(format!(
             "{} were refused after the stream had accepted them, and are in its log: not sent again; once the \
              configuration lets them in, `tidewire rebuild FEED` counts them",
             total.counted
-        );
+        ))?;
     }
     if total.cut > 0 {
-        println!("{} were kept in part only: not sent again", total.cut);
+        say(format!("{} were kept in part only: not sent again", total.cut))?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use std::{
 
 use client::{Http, Options, Posted, Stream};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use self::{
     records::{Batch, Records},
@@ -22,7 +23,7 @@ use self::{
 };
 use crate::{
     cli::{PushFormat, PushOptions},
-    report::{Failure, count},
+    report::{Failure, count, missing, print, print_json},
 };
 
 /// How many refusals are printed; all are counted.
@@ -94,7 +95,7 @@ async fn send(options: &PushOptions) -> Result<(), Failure> {
         progress.set_message(format!("{} events", totals.sent));
     }
     progress.finish_and_clear();
-    totals.tell(began.elapsed());
+    totals.tell(began.elapsed(), options.json)?;
     if totals.accepted == 0 && totals.sent > 0 {
         return Err(Failure::new("no event was accepted"));
     }
@@ -126,17 +127,22 @@ impl Totals {
         format!("{} were kept before", count(self.accepted as usize, "event"))
     }
 
-    fn tell(&self, took: Duration) {
+    fn tell(&self, took: Duration, json: bool) -> Result<(), Failure> {
+        if json {
+            let (accepted, rejected) = (self.accepted, self.rejected);
+            return print_json(&json!({ "accepted": accepted, "rejected": rejected, "seconds": took.as_secs_f64() }));
+        }
         let rate = self.accepted as f64 / took.as_secs_f64().max(1e-9);
-        println!(
+        print(format!(
             "{} accepted, {} rejected in {:.1} s ({rate:.0} events/s)",
             self.accepted,
             self.rejected,
             took.as_secs_f64()
-        );
+        ))?;
         if self.rejected as usize > self.shown {
-            println!("the first {} of them stand above; all are dead letters of the stream", self.shown);
+            print(format!("the first {} of them stand above; all are dead letters of the stream", self.shown))?;
         }
+        Ok(())
     }
 }
 
@@ -194,10 +200,8 @@ async fn find_stream(http: &Http, options: &PushOptions) -> Result<Stream, Failu
         .await
         .map_err(|e| Failure::new(format!("{e}\n  start it with `tidewire serve`, or say where it is with --url")))?;
     let names: Vec<String> = streams.iter().map(|s| s.name.clone()).collect();
-    streams.into_iter().find(|s| s.name == options.stream).ok_or_else(|| {
-        let known = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
-        Failure::new(format!("the server has no stream `{}`; {known}", options.stream))
-    })
+    let found = streams.into_iter().find(|s| s.name == options.stream);
+    found.ok_or_else(|| missing("stream", "streams", &options.stream, &names))
 }
 
 /// Which field holds the event time.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use client::{Error, Http};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use crate::{
     cli::RebuildOptions,
-    report::{Failure, connect, count, unreachable},
+    report::{Failure, connect, count, print, print_json, refused},
 };
 
 /// How often the server is asked how far it is.
@@ -15,12 +16,15 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) fn rebuild(options: &RebuildOptions) -> Result<(), Failure> {
     let (http, runtime) = connect(&options.url)?;
-    let (rows, failure) = runtime.block_on(follow(&http, &options.feed)).map_err(unreachable)?;
+    let done = runtime.block_on(follow(&http, &options.feed));
+    let (rows, failure) = done.map_err(|error| runtime.block_on(refused(&http, error, &options.feed)))?;
     if let Some(why) = failure {
         return Err(Failure::new(format!("feed `{}` {why}", options.feed)));
     }
-    println!("feed `{}` is rebuilt: {}", options.feed, count(rows as usize, "row"));
-    Ok(())
+    if options.json {
+        return print_json(&json!({ "feed": options.feed, "rows": rows }));
+    }
+    print(format!("feed `{}` is rebuilt: {}", options.feed, count(rows as usize, "row")))
 }
 
 /// Returns the rows once it is done, and why it could not be, if so.

@@ -1,17 +1,16 @@
 //! `tidewire tail`: a feed in the terminal.
 
-mod columns;
+mod screen;
 
 use std::io::{self, IsTerminal, Write};
 
-use client::{Client, Error, Event, Options, Row, Table, frame::Column};
+use client::{Client, Error, Event, Options, Row, Table};
 use serde_json::{Value, json};
-
-use columns::{Columns, Line};
 
 use crate::{
     cli::{TailFormat, TailOptions},
-    report::Failure,
+    report::{Failure, Style, connect, refused},
+    table::{Columns, Line, cells},
 };
 
 pub(crate) fn tail(options: &TailOptions) -> Result<(), Failure> {
@@ -24,10 +23,10 @@ pub(crate) fn tail(options: &TailOptions) -> Result<(), Failure> {
         // The reader of the pipe has gone: that is how `| head` ends.
         Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(Ended::Output(error)) => Err(Failure::new(format!("cannot write: {error}"))),
-        Err(Ended::Client(error @ Error::Unreachable { .. })) => {
-            Err(Failure::new(format!("{error}\n  start it with `tidewire serve`, or say where it is with --url")))
+        Err(Ended::Client(error)) => {
+            let (http, runtime) = connect(&options.url)?;
+            Err(runtime.block_on(refused(&http, error, &options.feed)))
         }
-        Err(Ended::Client(error)) => Err(Failure::new(error.to_string())),
     }
 }
 
@@ -51,11 +50,17 @@ impl From<Error> for Ended {
 async fn follow(options: &TailOptions) -> Result<(), Ended> {
     let client = Client::connect(Options::new(&options.url)).await?;
     let mut feed = client.subscribe(&options.feed, None).await?;
+    let format = if options.json { TailFormat::Json } else { options.format };
+    let style = Style::of_stdout();
+    if format == TailFormat::Table && !options.once && moves() {
+        let view = screen::View::new(options.feed.clone(), style.is_on());
+        return screen::follow(&mut feed, view).await;
+    }
     let mut out = io::stdout().lock();
-    let mut aligned = out.is_terminal().then(Columns::default);
+    let mut aligned = out.is_terminal().then(|| Columns::styled(style));
     loop {
         let event = feed.next().await?;
-        match (&event, options.format) {
+        match (&event, format) {
             (Event::Disconnected { reason, retry_in }, _) => {
                 eprintln!("not connected: {reason}; trying again in {:.1} s", retry_in.as_secs_f64());
             }
@@ -89,6 +94,13 @@ async fn follow(options: &TailOptions) -> Result<(), Ended> {
     }
 }
 
+/// Whether this is a terminal where a table can update in place. It is read from, too: in raw
+/// mode Ctrl-C is a key like others.
+fn moves() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    io::stdout().is_terminal() && io::stdin().is_terminal() && !dumb
+}
+
 /// For pipes: a header at the start, and lines that do not depend on each other.
 fn write_plain(out: &mut impl Write, event: &Event, table: &Table) -> io::Result<()> {
     if let Event::Subscribed { columns, .. } = event {
@@ -104,7 +116,7 @@ fn write_plain(out: &mut impl Write, event: &Event, table: &Table) -> io::Result
 /// For people: columns under a header.
 fn write_aligned(out: &mut impl Write, aligned: &mut Columns, event: &Event, table: &Table) -> io::Result<()> {
     match event {
-        Event::Subscribed { .. } => *aligned = Columns::default(),
+        Event::Subscribed { .. } => *aligned = Columns::styled(Style::of_stdout()),
         _ => aligned.write(out, table.columns(), &lines(event, table).collect::<Vec<_>>())?,
     }
     Ok(())
@@ -120,36 +132,5 @@ fn lines<'a>(event: &'a Event, table: &'a Table) -> Box<dyn Iterator<Item = Line
             Box::new(upserts.chain(deletes.iter().map(move |key| line("-", key))))
         }
         _ => Box::new(std::iter::empty()),
-    }
-}
-
-fn cells(row: &Row, columns: &[Column]) -> Vec<String> {
-    row.iter().zip(columns).map(|(value, column)| cell(value, &column.data_type)).collect()
-}
-
-/// A cell for people: text without quotes, times as RFC 3339. Control characters are
-/// replaced, so that no event can command the terminal.
-fn cell(value: &Value, data_type: &str) -> String {
-    match value {
-        Value::Null => "–".to_owned(),
-        Value::Number(ms) if data_type == "timestamp" => ms
-            .as_i64()
-            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-            .map_or_else(|| ms.to_string(), |time| time.to_string()),
-        Value::String(text) => text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
-        other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_are_for_people_and_cannot_command_the_terminal() {
-        assert_eq!(cell(&json!(1_700_000_000_000_i64), "timestamp"), "2023-11-14T22:13:20Z");
-        assert_eq!(cell(&json!("a\u{1b}[2Jb"), "text"), "a\u{fffd}[2Jb");
-        assert_eq!(cell(&Value::Null, "double"), "–");
-        assert_eq!(cell(&json!(2.5), "double"), "2.5");
     }
 }

@@ -15,7 +15,13 @@ use crate::{
 fn dashboard(name: &str, feed: &str, y: &str) -> Dashboard {
     let place = Place { file: "test.yaml".into(), line: 1, column: 1 };
     let panels = vec![panel(feed, PanelKind::Line, Some("k"), &[y], Some("note"))];
-    Dashboard { name: name.to_owned(), title: "Another".to_owned(), range: std::time::Duration::from_secs(900), place, panels }
+    Dashboard {
+        name: name.to_owned(),
+        title: "Another".to_owned(),
+        range: std::time::Duration::from_secs(900),
+        place,
+        panels,
+    }
 }
 
 fn settings(dashboards: Vec<Dashboard>) -> Settings {

@@ -107,6 +107,11 @@ async fn what_is_refused_says_why_by_a_code() {
     assert!(bomb.len() < 1000, "the bomb is too large to be let in");
     let before = metric("tidewire_requests_refused_total", "too_large");
     for (request, status, code) in [
+        (
+            client.post(server.url("/v1/query")).header("content-type", "application/json").body(large.clone()),
+            413,
+            "too_large",
+        ),
         (post(&server, "application/json", large), 413, "too_large"),
         (post(&server, "application/json", chunked), 413, "too_large"),
         (post(&server, "application/json", bomb).header("content-encoding", "gzip"), 413, "too_large"),
@@ -130,7 +135,7 @@ async fn what_is_refused_says_why_by_a_code() {
         let shown = format!("{request:?}");
         assert_eq!(problem(request).await, (status, code.to_owned()), "{shown}");
     }
-    assert_eq!(metric("tidewire_requests_refused_total", "too_large"), before + 3);
+    assert_eq!(metric("tidewire_requests_refused_total", "too_large"), before + 4);
     assert!(server.memory.appends.lock().is_empty());
 }
 

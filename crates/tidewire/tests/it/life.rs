@@ -261,7 +261,7 @@ fn a_rebuilt_feed_is_one_snapshot_and_counts_every_event_once() {
     });
     let refused = tidewire(&["rebuild", "nothing", "--url", &server.url()]);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.stderr.contains("there is no feed `nothing`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the server has no feed `nothing`"), "{}", refused.stderr);
 }
 
 /// The events that the table of the feed `load` has counted.

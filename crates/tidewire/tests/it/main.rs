@@ -2,10 +2,12 @@
 
 mod bad_input;
 mod clients;
+mod commands;
 mod crash;
 mod dead_letters;
 mod files;
 mod flights;
+mod init;
 mod life;
 mod logs;
 mod memory;

@@ -138,6 +138,7 @@ fn a_query_that_takes_too_much_harms_nobody() {
         "SELECT repeat(metric, 1000000) FROM latest",
         "SELECT lpad('x', 2000000000) FROM small",
         "SELECT repeat('x', 2000000000) FROM small",
+        "SELECT length(lpad('x', 2000000000)) FROM small",
         "SELECT length(replace(replace(lpad('a', 40000, 'a'), 'a', lpad('b', 4000, 'b')), 'b', lpad('c', 999, 'c'))) FROM small",
     ] {
         let found = code(&server, sql);
@@ -174,4 +175,18 @@ fn nobody_is_left_when_who_asked_is_gone() {
     let asked = Instant::now();
     assert_eq!(rows(&server, "SELECT count(*) FROM small"), json!([[1]]));
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_query() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = start(dir.path(), "limits: { query_timeout: 1m }\n", 10);
+    let url = format!("{}/v1/query", server.url());
+    let slow = thread::spawn(move || Client::new().post(url).json(&json!({ "sql": SLOW })).send().map(|r| r.status()));
+    thread::sleep(Duration::from_millis(500));
+    let (code, took) = server.terminate();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(12), "{took:?}");
+    let answered = slow.join().expect("a thread");
+    assert!(answered.is_err() || answered.is_ok_and(|status| status == 503), "it was answered");
 }

@@ -1,25 +1,55 @@
-//! Aligned columns for a terminal.
+//! Rows for people: values as cells, and aligned columns.
 
 use std::io::{self, Write};
 
 use client::frame::Column;
+use serde_json::Value;
+
+use crate::report::{Style, printable, time};
 
 /// A longer cell moves what stands right of it, instead of moving every other row.
 const WIDEST: usize = 40;
 
 /// A line: what stands before it, and its cells.
-pub(super) type Line = (&'static str, Vec<String>);
+pub(crate) type Line = (&'static str, Vec<String>);
 
 /// How wide each column is: as its widest cell so far, so that rows stand under the header
 /// that was printed last.
 #[derive(Debug, Default)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     widths: Vec<usize>,
+    style: Style,
+}
+
+/// A row's cells.
+pub(crate) fn cells(row: &[Value], columns: &[Column]) -> Vec<String> {
+    row.iter().zip(columns).map(|(value, column)| cell(value, &column.data_type)).collect()
+}
+
+/// A cell for people: text without quotes, times as RFC 3339. Control characters are
+/// replaced, so that no event can command the terminal.
+pub(crate) fn cell(value: &Value, data_type: &str) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::Number(ms) if data_type == "timestamp" => ms.as_i64().map_or_else(|| ms.to_string(), time),
+        Value::String(text) => printable(text),
+        other => printable(&other.to_string()),
+    }
+}
+
+/// Whether values of a type stand at the right of their column.
+pub(crate) fn is_number(data_type: &str) -> bool {
+    matches!(data_type, "bigint" | "int" | "double") || data_type.starts_with("decimal")
 }
 
 impl Columns {
+    /// With a header that stands out, where the terminal can show that.
+    pub(crate) fn styled(style: Style) -> Self {
+        Self { widths: Vec::new(), style }
+    }
+
     /// Writes a batch of lines, under a header where a column is new or became wider.
-    pub(super) fn write(&mut self, out: &mut impl Write, columns: &[Column], lines: &[Line]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, out: &mut impl Write, columns: &[Column], lines: &[Line]) -> io::Result<()> {
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let before = self.widths.clone();
         if before.is_empty() {
@@ -31,20 +61,17 @@ impl Columns {
             }
         }
         if self.widths != before {
-            self.line(out, columns, "", &names)?;
+            writeln!(out, "{}", self.style.bold(&self.line(columns, "", &names)))?;
         }
-        lines.iter().try_for_each(|(mark, cells)| self.line(out, columns, mark, cells))
+        lines.iter().try_for_each(|(mark, cells)| writeln!(out, "{}", self.line(columns, mark, cells)))
     }
 
     /// A line of cells. Numbers stand at the right of their column.
-    fn line(&self, out: &mut impl Write, columns: &[Column], mark: &str, cells: &[String]) -> io::Result<()> {
+    fn line(&self, columns: &[Column], mark: &str, cells: &[String]) -> String {
         let padded = cells.iter().zip(columns).zip(&self.widths).map(|((cell, column), &width)| {
-            match column.data_type.as_str() {
-                "bigint" | "int" | "double" => format!("{cell:>width$}"),
-                _ => format!("{cell:<width$}"),
-            }
+            if is_number(&column.data_type) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
         });
-        writeln!(out, "{mark:2}{}", padded.collect::<Vec<_>>().join("  ").trim_end())
+        format!("{mark:2}{}", padded.collect::<Vec<_>>().join("  ")).trim_end().to_owned()
     }
 }
 
@@ -60,7 +87,18 @@ fn room(data_type: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn cells_are_for_people_and_cannot_command_the_terminal() {
+        assert_eq!(cell(&json!(1_700_000_000_000_i64), "timestamp"), "2023-11-14T22:13:20Z");
+        assert_eq!(cell(&json!("a\u{1b}[2Jb"), "text"), "a\u{fffd}[2Jb");
+        assert_eq!(cell(&json!({"a": "\u{85}\u{1b}"}), "json"), "{\"a\":\"\u{fffd}\\u001b\"}");
+        assert_eq!(cell(&Value::Null, "double"), "–");
+        assert_eq!(cell(&json!(1.5), "double"), "1.5");
+    }
 
     fn written(columns: &mut Columns, lines: &[Line]) -> String {
         let described = [("name", "text"), ("n", "bigint"), ("note", "json")];
