@@ -9,6 +9,7 @@ mod flights;
 mod life;
 mod logs;
 mod memory;
+mod ops;
 mod power;
 mod reload;
 mod restart;
