@@ -1,6 +1,7 @@
 //! Black-box tests: they start the binary on a free port and speak its protocols.
 
 mod bad_input;
+mod bad_start;
 mod clients;
 mod crash;
 mod dead_letters;
