@@ -31,7 +31,7 @@ build:
 	@echo 'Built: $(TARGET)/release/tidewire'
 
 test:
-	@scripts/need cargo cc node npm python3 chromium curl
+	@scripts/need cargo cc node npm python3 chromium curl prometheus promtool
 	@scripts/test
 
 lint:

@@ -63,6 +63,9 @@ fn run(config: &Config, plans: &[Plan], loaded: Option<Loaded>, told: Told, vfs:
         .build()
         .map_err(|e| Failure::new(format!("the runtime cannot be started: {e}")))?;
     runtime.block_on(async {
+        // A SIGHUP that comes while it starts must not end it; it is heard once all runs.
+        let hang_up = || signal(SignalKind::hangup()).map_err(unheard);
+        let reloaded = loaded.map(|loaded| Ok::<_, Failure>((loaded, hang_up()?))).transpose()?;
         // First the port: if it is in use, nothing else needs to happen.
         let bound = serve::bind(serve::Options {
             listen: config.listen.clone(),
@@ -84,9 +87,10 @@ fn run(config: &Config, plans: &[Plan], loaded: Option<Loaded>, told: Told, vfs:
         for note in &engine.notes {
             tracing::info!("{note}");
         }
+        // Before anybody is told that it runs, or could tell it to stop.
+        let (told_to, failure) = (stop_signal()?, engine.ended());
         announce(config, &bound.local_addr().to_string(), told);
         let backend = Arc::new(EngineBackend::new(engine.handle(), config, plans));
-        let (told_to, failure) = (stop_signal()?, engine.ended());
         let stop = async {
             tokio::select! {
                 () = told_to => {}
@@ -94,9 +98,8 @@ fn run(config: &Config, plans: &[Plan], loaded: Option<Loaded>, told: Told, vfs:
             }
         };
         let (changes, changed) = mpsc::channel(1);
-        match loaded {
-            Some(loaded) => {
-                let hang_up = signal(SignalKind::hangup()).map_err(unheard)?;
+        match reloaded {
+            Some((loaded, hang_up)) => {
                 let reload = Reload::new(loaded, config.clone(), changes, hang_up);
                 tokio::spawn(reload.run());
             }

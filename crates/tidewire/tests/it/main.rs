@@ -1,6 +1,7 @@
 //! Black-box tests: they start the binary on a free port and speak its protocols.
 
 mod bad_input;
+mod bad_start;
 mod clients;
 mod commands;
 mod crash;
@@ -11,6 +12,7 @@ mod init;
 mod life;
 mod logs;
 mod memory;
+mod ops;
 mod power;
 mod query;
 mod reload;

@@ -32,6 +32,16 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// Compiles what is loaded before the C library.
+pub fn preload(dir: &Path, name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(name).with_extension("c");
+    let library = dir.join(name).with_extension("so");
+    let mut compiler = Command::new("cc");
+    let compiled = compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+    assert!(compiled.expect("a C compiler").success());
+    library
+}
+
 /// Runs the program to its end.
 pub fn tidewire<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_tidewire"))
@@ -56,17 +66,22 @@ impl Server {
 
     /// The same, with a disk that is full while the file exists that this gives back.
     pub fn start_on_a_disk_that_fills(dir: &Path, config: &str) -> (Self, PathBuf) {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/full_disk.c");
-        let (library, full) = (dir.join("full_disk.so"), dir.join("full"));
-        let mut compiler = Command::new("cc");
-        let compiled = compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
-        assert!(compiled.expect("a C compiler").success());
+        let (library, full) = (preload(dir, "full_disk"), dir.join("full"));
         let path = dir.join("tidewire.yaml");
         std::fs::write(&path, config).expect("the test's directory can be written");
         let data = dir.join("data");
         let environment =
             vec![("LD_PRELOAD", library), ("FULL_DISK_WHILE", full.clone()), ("FULL_DISK_DIR", data.clone())];
         (Self::spawn(path, data, "127.0.0.1:0", environment), full)
+    }
+
+    /// The same, with a wall clock that is ahead by the seconds in the file that this gives back.
+    pub fn start_with_a_clock_that_jumps(dir: &Path, config: &str) -> (Self, PathBuf) {
+        let (library, offset) = (preload(dir, "jumping_clock"), dir.join("offset"));
+        let path = dir.join("tidewire.yaml");
+        std::fs::write(&path, config).expect("the test's directory can be written");
+        let environment = vec![("LD_PRELOAD", library), ("CLOCK_OFFSET", offset.clone())];
+        (Self::spawn(path, dir.join("data"), "127.0.0.1:0", environment), offset)
     }
 
     /// A server whose log goes to a file, as JSON, with everything that is at least `info`;
