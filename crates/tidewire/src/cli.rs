@@ -75,6 +75,9 @@ pub struct DemoOptions {
     /// Keep events and state in this directory; without it nothing is kept.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
+    /// Write the demo's configuration into this directory, to start your own from, and end.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["listen", "data_dir"])]
+    pub write: Option<PathBuf>,
     /// What is logged, and how.
     #[command(flatten)]
     pub log: LogOptions,

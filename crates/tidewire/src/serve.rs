@@ -22,7 +22,7 @@ use crate::{
     counts,
     log::{self, Told},
     reload::{self, Loaded, Reload},
-    report::{Failure, count},
+    report::{Failure, count, print},
 };
 
 /// The demo's configuration.
@@ -33,12 +33,31 @@ const DEMO: &str = include_str!("demo.yaml");
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 
 pub(crate) fn demo(options: &DemoOptions, vfs: Option<&str>) -> Result<(), Failure> {
+    if let Some(dir) = &options.write {
+        return write_demo(dir);
+    }
     let told = log::start(&options.log)?;
     let mut config = config::load_str(Path::new("demo.yaml"), DEMO, &|_| None).map_err(|p| Failure::problems(&p))?;
     config.listen.clone_from(&options.listen);
     config.data_dir.clone_from(&options.data_dir);
     let (config, plans) = check::plan(config).map_err(|p| Failure::problems(&p))?;
     run(&config, &plans, None, told, vfs)
+}
+
+/// Writes the demo's configuration down, unless there is one already.
+fn write_demo(dir: &Path) -> Result<(), Failure> {
+    let file = dir.join("tidewire.yaml");
+    let failed = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::new(format!("{}: is there already, and is kept; name another directory", file.display()))
+        }
+        _ => Failure::new(format!("{}: cannot be written: {e}", file.display())),
+    };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let mut out = std::fs::File::create_new(&file).map_err(failed)?;
+    out.write_all(DEMO.as_bytes()).map_err(failed)?;
+    let (file, dir) = (file.display(), dir.display());
+    print(format!("{file}: the demo's configuration\n\nnext:\n  cd {dir}\n  tidewire serve"))
 }
 
 pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Failure> {
@@ -55,8 +74,9 @@ pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Fai
 }
 
 /// Runs until it is told to stop. `loaded` is what the configuration was loaded with, if there
-/// are files that may change.
+/// are files that may change: the demo has none.
 fn run(config: &Config, plans: &[Plan], loaded: Option<Loaded>, told: Told, vfs: Option<&str>) -> Result<(), Failure> {
+    let is_demo = loaded.is_none();
     let prometheus = counts::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -89,7 +109,11 @@ fn run(config: &Config, plans: &[Plan], loaded: Option<Loaded>, told: Told, vfs:
         }
         // Before anybody is told that it runs, or could tell it to stop.
         let (told_to, failure) = (stop_signal()?, engine.ended());
-        announce(config, &bound.local_addr().to_string(), told);
+        let address = bound.local_addr().to_string();
+        announce(config, &address, told);
+        if is_demo && told.on_stdout {
+            propose(&address);
+        }
         let backend = Arc::new(EngineBackend::new(engine.handle(), config, plans));
         let stop = async {
             tokio::select! {
@@ -164,6 +188,21 @@ fn announce(config: &Config, address: &str, told: Told) {
             count(feeds, "feed")
         );
     }
+}
+
+/// What to try next, in four lines.
+fn propose(address: &str) {
+    // Commands ask the usual address unless told otherwise.
+    let url = if address == "127.0.0.1:8080" { String::new() } else { format!(" --url http://{address}") };
+    // As above, a closed output is no reason to end.
+    let _ = writeln!(
+        std::io::stdout(),
+        "open that page, and in another terminal try\n  \
+           tidewire tail vans{url}\n  \
+           tidewire query 'SELECT item, revenue FROM items ORDER BY revenue DESC'{url}\n  \
+           tidewire dead-letters fleet{url}\n  \
+           tidewire demo --write mine    (this configuration, to start your own from)"
+    );
 }
 
 /// Ends with the first SIGTERM or SIGINT.

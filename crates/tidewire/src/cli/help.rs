@@ -17,9 +17,13 @@ Results go to standard output, everything else to standard error. --json prints 
 programs. NO_COLOR, a pipe and TERM=dumb turn off colours and everything that moves.";
 
 pub(super) const DEMO: &str = "\
-Example:
+Shows this machine, a made-up shop and a made-up fleet.
+
+Examples:
   tidewire demo
-  then open http://127.0.0.1:8080/dashboard/demo";
+  then open http://127.0.0.1:8080/dashboard/demo
+  tidewire demo --write mine
+  cd mine && tidewire serve";
 
 pub(super) const INIT: &str = "\
 Reads the first 10,000 records and writes a stream that reads the file, three feeds and a page
