@@ -103,4 +103,5 @@ function arc(from: number, to: number): string {
   return `M ${point(from, 50)} A 50 50 0 1 1 ${point(to, 50)}`;
 }
 
-const tick = (share: number): string => `M ${point(share, 42.5)} L ${point(share, 39)}`;
+/** A notch across the arc. */
+const tick = (share: number): string => `M ${point(share, 46.4)} L ${point(share, 53.6)}`;

@@ -6,6 +6,9 @@ export interface SortKey {
   readonly descending: boolean;
 }
 
+/** The key of a feed that keeps events as they come: the greatest is the newest. */
+const ROW_NUMBER = "_seq";
+
 /** Rows with columns: a table, or the part of one that a panel shows. */
 interface Sortable {
   readonly columns: readonly Column[];
@@ -21,14 +24,14 @@ export function sortKeyOf(sort: string | null, table: Sortable): SortKey | undef
 }
 
 /**
- * How a table is ordered: as its configuration says, then by the times in its key, newest
- * first, then by the rest of the key.
+ * How a table is ordered: as its configuration says, then by the times in its key or
+ * the rows' numbers, newest first, then by the rest of the key.
  */
 export function sortKeys(table: Sortable, sort: string | null = null): SortKey[] {
   const first = sortKeyOf(sort, table);
   const keys = table.key.map((name) => {
     const column = table.indexOf(name);
-    return { column, descending: table.columns[column]?.type === "timestamp" };
+    return { column, descending: table.columns[column]?.type === "timestamp" || name === ROW_NUMBER };
   });
   return [
     ...(first === undefined ? [] : [first]),

@@ -7,6 +7,7 @@ use datafusion::{
         array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMillisecondArray},
         compute::{filter_record_batch, max, min},
         datatypes::{SchemaRef, TimestampMillisecondType},
+        temporal_conversions::timestamp_ms_to_datetime,
     },
     common::Result,
     logical_expr::EmitTo,
@@ -121,8 +122,19 @@ fn refuse_late(query: &Grouped, window: Window, batch: &RecordBatch, starts: &St
     for row in wanted {
         let start = starts.of(row);
         let end = window.tumble.end(start);
-        let message = || format!("the window {start} to {end} is closed: the watermark is {closed}");
+        let message = || {
+            let [start, end, closed] = [start, end, closed].map(clock);
+            format!("the window {start} to {end} is closed: the watermark is {closed}")
+        };
         dead.push(Reason::Late, message, batch, row);
+    }
+}
+
+/// A time for a person.
+fn clock(ms: i64) -> String {
+    match timestamp_ms_to_datetime(ms) {
+        Some(time) => time.format("%FT%T%.3fZ").to_string(),
+        None => ms.to_string(),
     }
 }
 
