@@ -674,7 +674,7 @@ pub(crate) static PANEL_GAUGE: Section = Section {
         PANEL_ONLY,
         PANEL_COMBINE,
         or("min", Shape::Number, "0", "Its lower end."),
-        or("max", Shape::Number, "100", "Its upper end."),
+        may("max", Shape::Number, "Its upper end; 100 for `%`, else from the values unless said."),
         PANEL_WARN,
         PANEL_BAD,
         PANEL_EXPECT,

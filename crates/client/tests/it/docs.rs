@@ -42,8 +42,12 @@ fn the_metrics_page_lists_every_metric() {
 fn the_messages_of_the_protocol_page_are_understood() {
     let page = page("protocol.md");
     let messages: Vec<_> = page.lines().filter(|l| l.starts_with(r#"{"type":"#)).map(Frame::parse).collect();
-    assert_eq!(messages.len(), 10);
+    assert_eq!(messages.len(), 11);
     for message in messages {
+        // This client asks for no pong: the server's own pings show it a lost connection.
+        if matches!(&message, Ok(Frame::Unknown(kind)) if kind == "pong") {
+            continue;
+        }
         assert!(!matches!(message, Ok(Frame::Unknown(_)) | Err(_)), "{message:?}");
     }
 }

@@ -135,7 +135,8 @@ async fn what_is_refused_says_why_by_a_code() {
         let shown = format!("{request:?}");
         assert_eq!(problem(request).await, (status, code.to_owned()), "{shown}");
     }
-    assert_eq!(metric("tidewire_requests_refused_total", "too_large"), before + 4);
+    // Other tests of this process may be refused as well.
+    assert!(metric("tidewire_requests_refused_total", "too_large") >= before + 4);
     assert!(server.memory.appends.lock().is_empty());
 }
 
