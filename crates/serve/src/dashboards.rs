@@ -126,7 +126,7 @@ mod tests {
         Dashboard {
             name: name.to_owned(),
             title: title.to_owned(),
-            range: std::time::Duration::from_secs(900),
+            range: std::time::Duration::from_mins(15),
             place,
             panels: Vec::new(),
         }

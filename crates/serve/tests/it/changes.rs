@@ -18,7 +18,7 @@ fn dashboard(name: &str, feed: &str, y: &str) -> Dashboard {
     Dashboard {
         name: name.to_owned(),
         title: "Another".to_owned(),
-        range: std::time::Duration::from_secs(900),
+        range: std::time::Duration::from_mins(15),
         place,
         panels,
     }

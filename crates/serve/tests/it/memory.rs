@@ -120,7 +120,7 @@ impl Memory {
                 name: feeds[0].to_owned(),
                 place: config::Place { file: "test.yaml".into(), line: 1, column: 1 },
                 title: "All".to_owned(),
-                range: Duration::from_secs(900),
+                range: Duration::from_mins(15),
                 panels,
             }],
             state: Arc::new(Mutex::new(state)),

@@ -138,7 +138,7 @@ fn a_past_is_made_at_once_and_once() {
         history,
     };
     let columns = [column("ts", DataType::Timestamp)];
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let all = |with_past| {
         let mut generator = Generator::new(&source(day), &columns, Some("ts"), START, with_past);
         let times = |batch: RecordBatch| batch.column(0).as_primitive::<TimestampMillisecondType>().values().to_vec();
