@@ -1,4 +1,4 @@
-import { createEffect, createMemo, createSignal, For, Match, on, Show, Switch } from "solid-js";
+import { createEffect, createMemo, createSignal, For, Match, on, onCleanup, Show, Switch } from "solid-js";
 import { type DashboardConfig, type DashboardName, listDashboards, Problem, readDashboard } from "./api.ts";
 import { type Board, createStates } from "./board.ts";
 import { ChartPanel } from "./chart/ChartPanel.tsx";
@@ -16,6 +16,9 @@ import { isOutdated } from "./upgrade.ts";
 import { createView, type View } from "./view.ts";
 
 const USUAL_RANGE = RANGES[1] ?? 0;
+
+/** How often a page looks whether its dashboard is another one, in milliseconds. */
+const LOOK_AGAIN = 10_000;
 
 /** `/dashboard/{name}`: its panels, live. */
 export function DashboardPage(props: { name: string }) {
@@ -59,6 +62,13 @@ export function DashboardPage(props: { name: string }) {
       { defer: true },
     ),
   );
+
+  // Its configuration may change while the server runs. The browser keeps the answer and its ETag,
+  // so that what has not changed costs an empty answer.
+  const again = setInterval(() => {
+    if (!document.hidden && live.connection().kind === "open") void load();
+  }, LOOK_AGAIN);
+  onCleanup(() => clearInterval(again));
 
   const shortcuts = shortcutsOf(view, ownRange, () => keys.showModal());
   followKeys(shortcuts);

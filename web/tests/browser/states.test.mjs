@@ -106,3 +106,16 @@ it("empty, live, slow, reconnecting, stale, and live again", { skip, timeout: 18
   await until("it moves again", async () => /^43\.5/.test((await readPanel(page, "Now")).text));
   assert.deepEqual(console.faults, []);
 });
+
+it("a page that is open shows a dashboard that was changed", { skip, timeout: 60_000 }, async () => {
+  const page = await browser.newPage();
+  const { faults } = watchConsole(page);
+  await page.goto(`${server.url}/dashboard/states`);
+  await page.getByRole("region", { name: "Now", exact: true }).waitFor();
+  const changed = CONFIG.replace("title: Now", "title: Newest").replace("type: line", "type: bar");
+  assert.notEqual(changed, CONFIG);
+  await writeFile(join(folder, "tidewire.yaml"), changed);
+  await page.getByRole("region", { name: "Newest", exact: true }).waitFor({ timeout: 20_000 });
+  assert.deepEqual(faults, []);
+  await page.close();
+});
