@@ -127,6 +127,10 @@ pub(crate) static STREAM: Section = Section {
     elsewhere: &[
         ("columns", "the columns of a stream stand under `schema:`"),
         ("type", "the type of a source stands under `source:`, as `source: { type: http }`"),
+        ("watermark", "write `event_time: { column: …, max_lateness: … }`"),
+        ("timestamp", "write `event_time: { column: … }`"),
+        ("name", "the stream's name is the key before it: `events:`"),
+        ("key", "`key:` belongs to a feed, whose rows have one"),
     ],
 };
 
@@ -492,6 +496,11 @@ pub(crate) static FEED: Section = Section {
     ],
     elsewhere: &[
         ("query", "write `sql`"),
+        ("select", "write `sql`"),
+        ("primary_key", "write `key: […]` with the columns that name a row"),
+        ("name", "the feed's name is the key before it: `load:`"),
+        ("group_by", "GROUP BY is a part of `sql`"),
+        ("window", "windows are a part of `sql`: FROM TUMBLE(stream, time_column, INTERVAL '10 seconds')"),
         ("retention", "write `keep`; `retention` belongs to streams"),
         ("source", "a feed reads the stream that its SQL names after FROM"),
     ],
@@ -515,7 +524,12 @@ pub(crate) static DASHBOARD: Section = Section {
             "Its panels, in order, from left to right and from top to bottom.",
         ),
     ],
-    elsewhere: &[],
+    elsewhere: &[
+        ("refresh", "leave it out: a page shows each change as it comes"),
+        ("time", "write `range`"),
+        ("rows", "panels stand in `panels`, from left to right; `span` is the width of one"),
+        ("name", "the dashboard's name is the key before it; `title` is what the page shows"),
+    ],
 };
 
 static PANELS: [Shape; 6] = [
@@ -561,6 +575,11 @@ const PANEL_COMBINE: Key = or(
     "How the rows of the newest x (without `x`: all rows) become one number.",
 );
 
+const THRESHOLDS: (&str, &str) = ("thresholds", "write `warn` and `bad`, a number each");
+const WIDTH: (&str, &str) = ("width", "write `span`: of 12 parts of the page, so many");
+const LEGEND: (&str, &str) = ("legend", "leave it out: where there are several series, their names are shown");
+const QUERY: (&str, &str) = ("query", "a panel shows a feed, whose `sql` is the query: write `feed`");
+const SQL_IS_A_FEEDS: (&str, &str) = ("sql", "a panel shows a feed, whose `sql` is the query: write `feed`");
 const HAS_NO_COLUMNS: (&str, &str) =
     ("columns", "columns are a table's; this panel names its own under `x`, `y` and `series`");
 const HAS_ONE_NUMBER: (&str, &str) =
@@ -586,7 +605,14 @@ pub(crate) static PANEL_LINE: Section = Section {
         PANEL_EXPECT,
         PANEL_SPAN,
     ],
-    elsewhere: &[("columns", "a line panel names its columns under `x`, `y` and `series`")],
+    elsewhere: &[
+        THRESHOLDS,
+        WIDTH,
+        LEGEND,
+        QUERY,
+        SQL_IS_A_FEEDS,
+        ("columns", "a line panel names its columns under `x`, `y` and `series`"),
+    ],
 };
 
 /// `type: area`.
@@ -609,7 +635,7 @@ pub(crate) static PANEL_AREA: Section = Section {
         PANEL_EXPECT,
         PANEL_SPAN,
     ],
-    elsewhere: &[HAS_NO_COLUMNS],
+    elsewhere: &[THRESHOLDS, WIDTH, LEGEND, QUERY, SQL_IS_A_FEEDS, HAS_NO_COLUMNS],
 };
 
 /// `type: bar`.
@@ -631,7 +657,7 @@ pub(crate) static PANEL_BAR: Section = Section {
         PANEL_EXPECT,
         PANEL_SPAN,
     ],
-    elsewhere: &[HAS_NO_COLUMNS, ("min", "bars start at zero")],
+    elsewhere: &[THRESHOLDS, WIDTH, LEGEND, QUERY, SQL_IS_A_FEEDS, HAS_NO_COLUMNS, ("min", "bars start at zero")],
 };
 
 /// `type: stat`.
@@ -657,7 +683,7 @@ pub(crate) static PANEL_STAT: Section = Section {
         PANEL_EXPECT,
         PANEL_SPAN,
     ],
-    elsewhere: &[HAS_NO_COLUMNS, HAS_ONE_NUMBER],
+    elsewhere: &[THRESHOLDS, WIDTH, LEGEND, QUERY, SQL_IS_A_FEEDS, HAS_NO_COLUMNS, HAS_ONE_NUMBER],
 };
 
 /// `type: gauge`.
@@ -680,7 +706,16 @@ pub(crate) static PANEL_GAUGE: Section = Section {
         PANEL_EXPECT,
         PANEL_SPAN,
     ],
-    elsewhere: &[HAS_NO_COLUMNS, HAS_ONE_NUMBER, ("compare", "`compare` is a stat's")],
+    elsewhere: &[
+        THRESHOLDS,
+        WIDTH,
+        LEGEND,
+        QUERY,
+        SQL_IS_A_FEEDS,
+        HAS_NO_COLUMNS,
+        HAS_ONE_NUMBER,
+        ("compare", "`compare` is a stat's"),
+    ],
 };
 
 /// `type: table`.

@@ -16,6 +16,7 @@ use crate::{
 
 /// Most bytes of one file; a configuration of a thousand feeds has fewer.
 const MAX_FILE: u64 = 1 << 20;
+const NAME_ONE: &str = "name a file or a directory of *.yaml files with -c";
 /// Most files of a directory.
 const MAX_FILES: usize = 1_000;
 
@@ -137,7 +138,10 @@ fn list(path: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     };
     files.sort();
     if files.is_empty() {
-        problems.push(whole(format!("{}: no *.yaml or *.yml file in this directory", path.display()), None));
+        problems.push(whole(
+            format!("{}: no *.yaml or *.yml file in this directory", path.display()),
+            Some(NAME_ONE.to_owned()),
+        ));
     }
     if files.len() > MAX_FILES {
         problems.push(whole(format!("{}: more than {MAX_FILES} files in this directory", path.display()), None));
@@ -155,8 +159,7 @@ fn is_yaml(path: &Path) -> bool {
 
 fn text(path: &Path) -> Result<String, Problem> {
     let fail = |error: &io::Error| {
-        let hint = (error.kind() == io::ErrorKind::NotFound)
-            .then(|| "name a file or a directory of *.yaml files with -c".to_owned());
+        let hint = (error.kind() == io::ErrorKind::NotFound).then(|| NAME_ONE.to_owned());
         whole(format!("{}: {}", path.display(), said(error)), hint)
     };
     let file = fs::File::open(path).map_err(|e| fail(&e))?;
@@ -166,17 +169,38 @@ fn text(path: &Path) -> Result<String, Problem> {
         let hint = Some("divide it into a directory of files".to_owned());
         return Err(whole(format!("{}: more than 1MiB", path.display()), hint));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let valid = String::from_utf8_lossy(valid);
-        let line = valid.matches('\n').count() as u32 + 1;
-        let column = valid.rsplit('\n').next().map_or(0, |last| last.chars().count()) as u32 + 1;
-        Problem {
-            place: Some(Place { file: path.to_owned(), line, column }),
-            message: "not UTF-8".to_owned(),
-            hint: Some("save the file as UTF-8".to_owned()),
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (valid, wide) = (error.utf8_error().valid_up_to(), is_utf16(error.as_bytes()));
+        let message = if wide { "the file is in UTF-16, not UTF-8" } else { "not UTF-8" };
+        at(path, &error.as_bytes()[..valid], message, "save the file as UTF-8")
+    })?;
+    match text.find('\0') {
+        None => Ok(text),
+        Some(_) if is_utf16(text.as_bytes()) => {
+            Err(at(path, b"", "the file is in UTF-16, not UTF-8", "save the file as UTF-8"))
         }
-    })
+        Some(end) => {
+            Err(at(path, &text.as_bytes()[..end], "this is no text file: it has a byte 0", "is it the right file?"))
+        }
+    }
+}
+
+/// What is wrong behind these bytes of a file.
+fn at(path: &Path, before: &[u8], message: &str, hint: &str) -> Problem {
+    let before = String::from_utf8_lossy(before);
+    let line = before.matches('\n').count() as u32 + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) as u32 + 1;
+    Problem {
+        place: Some(Place { file: path.to_owned(), line, column }),
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    }
+}
+
+/// With the mark of UTF-16, or with every second byte 0, as Latin letters are in it.
+fn is_utf16(bytes: &[u8]) -> bool {
+    let every_second = |first: usize| bytes.len() > 1 && bytes[first..].iter().step_by(2).take(64).all(|b| *b == 0);
+    bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || every_second(0) || every_second(1)
 }
 
 /// What a user calls an error of the file system.

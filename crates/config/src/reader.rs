@@ -41,6 +41,8 @@ pub(crate) struct Filled {
 pub(crate) struct Fields<'n> {
     section: &'static Section,
     given: Vec<(&'n Key, &'n Node)>,
+    /// Unknown keys whose place is elsewhere.
+    misplaced: Vec<&'n str>,
     /// Keys that were meant by unknown ones. That they are missing says nothing more.
     meant: Vec<&'static str>,
     /// Where the section begins.
@@ -61,6 +63,11 @@ impl<'n> Fields<'n> {
     /// Whether the section has a key of this name, given or not.
     pub fn offers(&self, name: &str) -> bool {
         self.section.keys.iter().any(|key| key.name == name)
+    }
+
+    /// Whether a key is given here whose place is elsewhere.
+    pub fn misplaced(&self, name: &str) -> bool {
+        self.misplaced.contains(&name)
     }
 
     /// Whether a key is not given because it was misspelt.
@@ -143,7 +150,10 @@ impl<'e> Reader<'e> {
     pub fn section<'n>(&mut self, node: &'n Node, section: &'static Section, label: &str) -> Option<Fields<'n>> {
         if !matches!(node.value, Value::Map(_)) {
             let expected = format!("a map of {}", known(section));
-            self.problem(node.spot, format!("{label}: expected {expected}, found {}", found(node)), None);
+            let hint = not_a_map(node).or_else(|| {
+                node.is_null().then(|| "indent below it what belongs to it, by two more spaces".to_owned())
+            });
+            self.problem(node.spot, format!("{label}: expected {expected}, found {}", found(node)), hint);
             return None;
         }
         Some(self.merged(&[node], section, label, &[]))
@@ -159,22 +169,32 @@ impl<'e> Reader<'e> {
         adding: &[&str],
     ) -> Fields<'n> {
         let spot = nodes.first().map_or(Spot { file: 0, line: 1, column: 1 }, |n| n.spot);
-        let mut fields = Fields { section, given: Vec::new(), meant: Vec::new(), spot };
+        let mut fields = Fields { section, given: Vec::new(), misplaced: Vec::new(), meant: Vec::new(), spot };
         let names: Vec<&'static str> = section.keys.iter().map(|key| key.name).collect();
         for node in nodes {
             let Value::Map(entries) = &node.value else {
                 if !node.is_null() {
                     let found = found(node);
-                    self.problem(node.spot, format!("{label}: expected a map, found {found}"), None);
+                    let hint = not_a_map(node).unwrap_or_else(|| {
+                        "it has lines such as `streams:`, and indented below each what belongs to it".to_owned()
+                    });
+                    self.problem(node.spot, format!("{label}: expected a map, found {found}"), hint);
                 }
                 continue;
             };
             for (key, value) in entries {
                 if !names.contains(&key.text.as_str()) {
+                    if section.elsewhere.iter().any(|(name, _)| *name == key.text) {
+                        fields.misplaced.push(&key.text);
+                    }
                     fields.meant.extend(self.unknown(key, section, label, &names));
                 } else if let Some(first) = first_of(&fields, key, adding) {
                     let first = self.place(first);
-                    self.problem(key.spot, format!("`{}` is given twice; first at {first}", key.text), None);
+                    self.problem(
+                        key.spot,
+                        format!("`{}` is given twice; first at {first}", key.text),
+                        KEEP_ONE.to_owned(),
+                    );
                 } else {
                     fields.given.push((key, value));
                 }
@@ -207,6 +227,17 @@ impl<'e> Reader<'e> {
             let quoted = |name: &&str| note.contains(&format!("`{name}`")) || note.contains(&format!("`{name}:"));
             return names.iter().copied().filter(quoted).collect();
         }
+        if key.text == "<<" {
+            let hint = "write the whole as an alias, `name: *base`, or give each key".to_owned();
+            self.problem(key.spot, "YAML's merge key `<<` is not read", hint);
+            // What it would have brought is not missing.
+            return names.to_vec();
+        }
+        if let Some((name, value)) = key.text.split_once(':').filter(|(name, _)| names.contains(name)) {
+            let hint = format!("a space goes behind the colon: `{name}: {}`", clip(value));
+            self.problem(key.spot, message, hint);
+            return names.iter().copied().filter(|known| *known == name).collect();
+        }
         // No key has a space: this is what stands behind a comma of the value before.
         if key.text.contains(' ') {
             let hint = "in braces a comma ends a value: quote the whole value, or write it below `|`".to_owned();
@@ -215,6 +246,34 @@ impl<'e> Reader<'e> {
         }
         self.problem(key.spot, message, advice(&key.text, "keys here", names));
         crate::nearest::nearest(&key.text, names.iter().copied()).into_iter().collect()
+    }
+
+    /// Takes out keys of a section that stand beside an empty name instead of below it.
+    pub fn below<'n>(
+        &mut self,
+        entries: Vec<(&'n Key, &'n Node)>,
+        section: &'static Section,
+        what: &str,
+    ) -> Vec<(&'n Key, &'n Node)> {
+        let mut kept: Vec<(&Key, &Node)> = Vec::new();
+        let mut owner: Option<&Key> = None;
+        for (key, node) in entries {
+            let belongs = section.keys.iter().any(|known| known.name == key.text);
+            if belongs && owner.is_none() && kept.last().is_some_and(|(_, node)| node.is_null()) {
+                owner = kept.pop().map(|(key, _)| key);
+                let name = owner.map_or_else(String::new, |key| clip(&key.text));
+                let message = format!("`{}` stands beside {what} `{name}`, not below it", key.text);
+                self.problem(key.spot, message, format!("indent what belongs to `{name}` by two more spaces"));
+                self.whole = false;
+            }
+            if !belongs {
+                owner = None;
+            }
+            if owner.is_none() {
+                kept.push((key, node));
+            }
+        }
+        kept
     }
 
     /// Names of the user's choice with their values, over several maps, in order.
@@ -226,7 +285,7 @@ impl<'e> Reader<'e> {
             let Value::Map(entries) = &node.value else {
                 if !node.is_null() {
                     let message = format!("expected a map of {what} names, found {}", found(node));
-                    self.problem(node.spot, message, None);
+                    self.problem(node.spot, message, not_a_map(node));
                 }
                 continue;
             };
@@ -234,19 +293,58 @@ impl<'e> Reader<'e> {
                 if let Some(first) = seen.get(key.text.as_str()) {
                     let first = self.place(*first);
                     let message = format!("{what} `{}` is defined twice; first at {first}", clip(&key.text));
-                    self.problem(key.spot, message, None);
+                    self.problem(key.spot, message, "give one of them another name, or take it out".to_owned());
+                    continue;
+                }
+                // The rest of `decimal(18,2)`: the value before it has been told to want quotes.
+                if key.text.ends_with(')') && value.is_null() {
                     continue;
                 }
                 seen.insert(&key.text, key.spot);
                 if !naming.fits(&key.text) {
                     let message = format!("`{}` cannot be the name of a {what}", clip(&key.text));
-                    self.problem(key.spot, message, naming.rule().to_owned());
+                    let hint = match naming.near(&key.text) {
+                        Some(near) if what == "column" => {
+                            let (near, from) = (clip(&near), clip(&key.text));
+                            format!("write `{near}: {{ type: …, from: '{from}' }}`; {}", naming.rule())
+                        }
+                        Some(near) => format!("write `{}`; {}", clip(&near), naming.rule()),
+                        None => naming.rule().to_owned(),
+                    };
+                    self.problem(key.spot, message, hint);
                 }
                 all.push((key, value));
             }
         }
         all
     }
+}
+
+/// What two places that say the same, or different things, come to.
+const KEEP_ONE: &str = "only one of the two can hold: take the other out";
+
+/// Why something that should be a map may be none.
+fn not_a_map(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::List(_) => Some("begin each with its name, `name:`, instead of `-`".to_owned()),
+        Value::Scalar(scalar) if !scalar.is_null() => {
+            let text = scalar.text.lines().next().unwrap_or_default();
+            if let Some((name, value)) = text.split_once('=') {
+                let (name, value) = (clip(name.trim()), clip(value.trim()));
+                return name.chars().all(word).then(|| format!("write `{name}: {value}`"));
+            }
+            let (name, value) = text.split_once(':').filter(|(name, value)| {
+                let name = name.trim();
+                !name.is_empty() && name.chars().all(word) && !value.is_empty()
+            })?;
+            Some(format!("a space goes behind the colon: `{}: {}`", clip(name), clip(value.trim())))
+        }
+        _ => None,
+    }
+}
+
+fn word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Where a key was given before: in this map, or in another file whose value it does not add to.

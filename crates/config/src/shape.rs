@@ -103,6 +103,14 @@ impl Naming {
             }
     }
 
+    /// A name made of a text that is none.
+    pub fn near(self, text: &str) -> Option<String> {
+        let near: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let digit_first = self == Self::Identifier && near.starts_with(|c: char| c.is_ascii_digit());
+        let near = if digit_first { format!("_{near}") } else { near };
+        (self.fits(&near) && near.contains(|c: char| c.is_ascii_alphanumeric())).then_some(near)
+    }
+
     /// What it may look like, for people.
     pub fn rule(self) -> &'static str {
         match self {

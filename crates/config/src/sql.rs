@@ -15,7 +15,9 @@ impl Reader<'_> {
         let scalar = match &node.value {
             Value::Scalar(scalar) if !scalar.is_null() => scalar,
             _ => {
-                self.expected(node, name, "SQL", None);
+                let hint = matches!(node.value, Value::Map(_) | Value::List(_))
+                    .then(|| format!("write `{name}: |` and the SQL below it, so that YAML takes it as it is"));
+                self.expected(node, name, "SQL", hint);
                 return None;
             }
         };

@@ -50,7 +50,8 @@ impl Reader<'_> {
                 &[]
             }
             _ => {
-                self.expected(node, label, "a list", None);
+                let hint = matches!(node.value, Value::Map(_)).then(|| "begin each item with `- `".to_owned());
+                self.expected(node, label, "a list", hint);
                 &[]
             }
         }
@@ -65,7 +66,12 @@ impl Reader<'_> {
         let filled = self.scalar(node, label, "a name")?;
         let word = filled.bare && flag(&filled.text).is_some();
         if word || !Naming::Identifier.fits(&filled.text) {
-            self.expected(node, label, "a name", Some(Naming::Identifier.rule().to_owned()));
+            let rule = Naming::Identifier.rule();
+            let hint = match Naming::Identifier.near(&filled.text).filter(|_| !word) {
+                Some(near) => format!("write `{}`; {rule}", clip(&near)),
+                None => rule.to_owned(),
+            };
+            self.expected(node, label, "a name", Some(hint));
             return None;
         }
         Some(filled.text)
@@ -120,7 +126,8 @@ impl Reader<'_> {
         };
         let digits = filled.bare && !filled.text.is_empty() && filled.text.bytes().all(|b| b.is_ascii_digit());
         if !digits {
-            self.expected(node, name, &format!("a whole number from {low}"), unquote(&filled.text, filled.bare));
+            let hint = unquote(&filled.text, filled.bare).unwrap_or_else(|| bare_number(&filled.text));
+            self.expected(node, name, &format!("a whole number from {low}"), Some(hint));
             return None;
         }
         let count = filled.text.parse::<u64>().ok();
@@ -159,7 +166,8 @@ impl Reader<'_> {
         let figures = filled.text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
         let number = filled.text.parse::<f64>().ok().filter(|n| figures && filled.bare && n.is_finite());
         if number.is_none() {
-            self.expected(node, label, "a number", unquote(&filled.text, filled.bare));
+            let hint = unquote(&filled.text, filled.bare).unwrap_or_else(|| bare_number(&filled.text));
+            self.expected(node, label, "a number", Some(hint));
         }
         number
     }
@@ -283,6 +291,17 @@ fn flag(text: &str) -> Option<bool> {
         "true" | "True" | "TRUE" => Some(true),
         "false" | "False" | "FALSE" => Some(false),
         _ => None,
+    }
+}
+
+/// The advice for what should be a number and is none: the figures that it begins with.
+fn bare_number(text: &str) -> String {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    match text[..end].parse::<f64>() {
+        Ok(_) if text[..end].bytes().all(|b| b.is_ascii_digit()) => {
+            format!("write `{}`, without a unit", clip(&text[..end]))
+        }
+        _ => "write figures alone, such as `80`".to_owned(),
     }
 }
 

@@ -122,7 +122,22 @@ fn spot(file: usize, span: Span) -> Spot {
 }
 
 fn syntax(file: usize, error: &ScanError) -> Fault {
+    let message = match error.kind() {
+        ErrorKind::ExpectedBlockMappingKey => "not YAML: this fits no indentation above".to_owned(),
+        ErrorKind::ExpectedDocumentStart => "not YAML: something stands behind the end of the whole".to_owned(),
+        ErrorKind::RecursionLimitExceeded => format!("more than {MAX_DEPTH} levels of values within values"),
+        _ => format!("not YAML: {}", error.info()),
+    };
     let hint = match error.kind() {
+        ErrorKind::ExpectedBlockMappingKey => Some(
+            "keys that belong together are indented by the same number of spaces; a text in quotes ends with its quote",
+        ),
+        ErrorKind::ExpectedDocumentStart => {
+            Some("a configuration is YAML: lines such as `streams:`, and indented below each what it has")
+        }
+        ErrorKind::UnexpectedCharacter { character } if character.is_control() => {
+            Some("is this a text file, saved as UTF-8?")
+        }
         ErrorKind::MappingValueNotAllowed => {
             Some("look at the indentation; a text with a colon and a space in it goes in quotes, or below `|`")
         }
@@ -133,13 +148,16 @@ fn syntax(file: usize, error: &ScanError) -> Fault {
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart => Some("indent with spaces"),
-        ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator => {
-            Some("look for a bracket that is not closed, here or above")
-        }
+        ErrorKind::ExpectedFlowMappingSeparator
+        | ErrorKind::ExpectedFlowSequenceSeparator
+        | ErrorKind::UnclosedFlowCollection { .. } => Some("look for a bracket that is not closed, here or above"),
         ErrorKind::RecursionLimitExceeded => Some("that is more than any configuration needs"),
-        _ => None,
+        ErrorKind::UnclosedQuotedScalar
+        | ErrorKind::InvalidTrailingDoubleQuotedScalar
+        | ErrorKind::InvalidTrailingSingleQuotedScalar => Some("look for a quote that is not closed, here or above"),
+        _ => Some("look for a bracket, a comma or a quote too many or too few, here or in the line above"),
     };
-    Fault::new(spot(file, Span::empty(*error.marker())), format!("not YAML: {}", error.info()), hint)
+    Fault::new(spot(file, Span::empty(*error.marker())), message, hint)
 }
 
 /// A list or a map whose end has not come yet.

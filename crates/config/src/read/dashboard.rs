@@ -118,7 +118,7 @@ fn panel(reader: &mut Reader<'_>, node: &Node, feeds: &[&str]) -> Option<Panel> 
 fn called_elsewhere(word: &str) -> Option<&'static str> {
     Some(match word.to_ascii_lowercase().as_str() {
         "graph" | "chart" | "timeseries" | "time_series" | "spline" => "line",
-        "column" | "columns" | "histogram" | "barchart" | "ranking" | "top" => "bar",
+        "column" | "columns" | "histogram" | "pie" | "piechart" | "donut" | "barchart" | "ranking" | "top" => "bar",
         "number" | "value" | "singlestat" | "single_stat" | "counter" | "kpi" | "metric" => "stat",
         "dial" | "meter" | "progress" => "gauge",
         "list" | "grid" | "rows" | "logs" => "table",
@@ -154,7 +154,7 @@ fn only(reader: &mut Reader<'_>, fields: &Fields<'_>, named: &mut Vec<Named>) ->
         reader.expected(node, "only", "a map of columns and values", Some(hint));
         return only;
     }
-    for (key, node) in reader.named(&[node], Naming::Identifier, "column") {
+    for (key, node) in reader.named(&[node], Naming::Identifier, "feed column") {
         let shape = crate::shape::Shape::OneOrList { of: &crate::shape::Shape::Text, high: 100 };
         let items = reader.items(node, &shape, &key.text);
         let values = items.iter().filter_map(|item| reader.text_of(item, &key.text)).collect();

@@ -31,17 +31,20 @@ pub(crate) fn config(reader: &mut Reader<'_>, roots: &[Node], options: &Options)
 
     let streams: Vec<&Node> = root.all("streams").collect();
     let named = reader.named(&streams, Naming::Identifier, "stream");
+    let named = reader.below(named, &keys::STREAM, "stream");
     dead_letters::check_names(reader, &named);
     let streams = named.iter().filter_map(|(name, node)| stream::stream(reader, name, node)).collect();
 
     let feeds: Vec<&Node> = root.all("feeds").collect();
     let feeds = reader.named(&feeds, Naming::Identifier, "feed");
+    let feeds = reader.below(feeds, &keys::FEED, "feed");
     // A feed that is wrong in itself is still there for the panels that show it.
     let names: Vec<&str> = feeds.iter().map(|(name, _)| name.text.as_str()).collect();
     let feeds = feeds.iter().filter_map(|(name, node)| feed::feed(reader, name, node)).collect();
 
     let dashboards: Vec<&Node> = root.all("dashboards").collect();
     let dashboards = reader.named(&dashboards, Naming::Page, "dashboard");
+    let dashboards = reader.below(dashboards, &keys::DASHBOARD, "dashboard");
     let dashboards =
         dashboards.into_iter().filter_map(|(name, node)| dashboard::dashboard(reader, name, node, &names)).collect();
 

@@ -40,9 +40,16 @@ fn check_listen(listen: &str, insecure: bool) -> Result<(), (String, String)> {
         Err(_) => {
             let port = listen.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(8080);
             let message = format!("expected an IP address and a port, found `{}`", clip(listen));
-            let hint = format!(
-                "write `127.0.0.1:{port}` for this machine alone, `0.0.0.0:{port}` for all addresses of this machine"
-            );
+            let told = listen.rsplit(':').next().unwrap_or_default();
+            let hint = if let Some((_, name)) = listen.split_once('$') {
+                format!("a variable is written `${{{}}}`", clip(name))
+            } else if told.len() > 4 && told.bytes().all(|b| b.is_ascii_digit()) {
+                "a port is a number up to 65535".to_owned()
+            } else {
+                format!(
+                    "write `127.0.0.1:{port}` for this machine alone, `0.0.0.0:{port}` for all addresses of this machine"
+                )
+            };
             return Err((message, hint));
         }
     };

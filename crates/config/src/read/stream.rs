@@ -197,6 +197,7 @@ fn meant(name: &str) -> Option<String> {
             return Some(decimal.map_or_else(|_| keys::DECIMAL.to_owned(), |d| d.to_string()));
         }
         "datetime" | "time" | "timestamptz" => "timestamp",
+        "bool" => "boolean",
         "day" | "date32" => "date",
         "bytea" | "blob" | "binary" | "varbinary" | "base64" => "bytes",
         "string[]" | "str[]" | "varchar[]" | "text array" | "list" | "texts" | "strings" => "text[]",
@@ -258,7 +259,15 @@ fn source(reader: &mut Reader<'_>, stream: &Fields<'_>, columns: Option<&[Stream
         }
     };
     let Some(kind) = kind else {
-        reader.problem(node.spot, "`source`: `type` is missing", format!("the types are {}", list(&KINDS)));
+        let glued = match &node.value {
+            Value::Map(entries) => entries.iter().find_map(|(key, _)| key.text.strip_prefix("type:")),
+            _ => None,
+        };
+        let hint = match glued {
+            Some(kind) => format!("a space goes behind the colon: `type: {}`", clip(kind)),
+            None => format!("the types are {}", list(&KINDS)),
+        };
+        reader.problem(node.spot, "`source`: `type` is missing", hint);
         return None;
     };
     let name = reader.scalar(kind, "type", "the kind of source")?.text;
@@ -327,6 +336,8 @@ fn file(reader: &mut Reader<'_>, fields: &Fields<'_>, stream: &Fields<'_>) -> Op
         (None, Some("csv")) => "csv",
         (None, Some("ndjson" | "jsonl")) => "ndjson",
         (None, Some("parquet")) => "parquet",
+        // It stands in the wrong place, which has been told.
+        (None, _) if fields.misplaced("format") => return None,
         (None, _) => {
             reader.problem(
                 spot,

@@ -155,7 +155,9 @@ t.yaml:3:11: `insecure`: expected true or false, found `yes`
 t.yaml:4:7: `cors`: expected a list, found `https://a`
   write `[https://a]`
 t.yaml:5:9: `limits`: expected a map, found `5`
+  it has lines such as `streams:`, and indented below each what belongs to it
 t.yaml:6:10: expected a map of stream names, found a list
+  begin each with its name, `name:`, instead of `-`
 ",
     );
     check(
@@ -169,6 +171,7 @@ t.yaml:1:11: `insecure`: expected true or false, found `true`
 t.yaml:2:13: `durability`: expected one of `fsync`, `process`, found `fsinc`
   did you mean `fsync`?
 t.yaml:3:28: `max_connections`: expected a whole number from 1, found `1.5`
+  write figures alone, such as `80`
 t.yaml:3:52: `max_subscriptions`: expected a whole number from 1, found `5`
   leave the quotes out
 t.yaml:3:69: `max_header`: expected a size such as `64MiB`, found a map
@@ -209,12 +212,15 @@ t.yaml:5:17: `event_time`: expected a map, found `ts`
 t.yaml:2:6: feed `f`: expected a map, found a text
   write the query under `sql:`
 t.yaml:3:4: feed `g`: expected a map of `sql`, `key`, `delete_when`, `emit`, `refresh`, `keep`, `keep_rows`, `max_groups`, `max_group_state`, `max_memory`, `idle_ttl`, found nothing
+  indent below it what belongs to it, by two more spaces
 t.yaml:4:13: `sql`: expected SQL, found a list
+  write `sql: |` and the SQL below it, so that YAML takes it as it is
 t.yaml:4:23: `key`: expected a list, found a map
+  begin each item with `- `
 t.yaml:4:44: `delete_when`: expected SQL, found nothing
 t.yaml:5:13: `sql`: expected SQL, found nothing
 t.yaml:5:23: `key`: expected a name, found `1a`
-  a name has 1 to 64 letters a to z, digits and `_`, and no digit first
+  write `_1a`; a name has 1 to 64 letters a to z, digits and `_`, and no digit first
 t.yaml:5:27: `key`: expected a name, found `true`
   a name has 1 to 64 letters a to z, digits and `_`, and no digit first
 ",
@@ -225,6 +231,7 @@ t.yaml:5:27: `key`: expected a name, found `true`
 ",
         r"
 t.yaml:1:1: the configuration: expected a map, found a list
+  begin each with its name, `name:`, instead of `-`
 ",
     );
     check(
@@ -232,6 +239,7 @@ t.yaml:1:1: the configuration: expected a map, found a list
 ",
         r"
 t.yaml:1:1: the configuration: expected a map, found `just text`
+  it has lines such as `streams:`, and indented below each what belongs to it
 ",
     );
 }
@@ -300,11 +308,11 @@ fn names() {
 ",
         r"
 t.yaml:2:3: `my-events` cannot be the name of a stream
-  a name has 1 to 64 letters a to z, digits and `_`, and no digit first
+  write `my_events`; a name has 1 to 64 letters a to z, digits and `_`, and no digit first
 t.yaml:2:50: `1a` cannot be the name of a column
-  a name has 1 to 64 letters a to z, digits and `_`, and no digit first
+  write `_1a: { type: …, from: '1a' }`; a name has 1 to 64 letters a to z, digits and `_`, and no digit first
 t.yaml:2:60: `a b` cannot be the name of a column
-  a name has 1 to 64 letters a to z, digits and `_`, and no digit first
+  write `a_b: { type: …, from: 'a b' }`; a name has 1 to 64 letters a to z, digits and `_`, and no digit first
 t.yaml:3:3: `` cannot be the name of a stream
   a name has 1 to 64 letters a to z, digits and `_`, and no digit first
 ",
@@ -317,7 +325,7 @@ dashboards:
 ",
         r"
 t.yaml:4:3: `a/b` cannot be the name of a dashboard
-  a dashboard's name has 1 to 64 letters a to z, digits, `_` and `-`
+  write `a_b`; a dashboard's name has 1 to 64 letters a to z, digits, `_` and `-`
 ",
     );
     check(
@@ -341,7 +349,9 @@ feeds: {}
 ",
         r"
 t.yaml:3:3: feed `load` is defined twice; first at t.yaml:2:3
+  give one of them another name, or take it out
 t.yaml:4:1: `feeds` is given twice; first at t.yaml:1:1
+  only one of the two can hold: take the other out
 ",
     );
     check(
@@ -353,7 +363,9 @@ t.yaml:4:1: `feeds` is given twice; first at t.yaml:1:1
 ",
         r"
 t.yaml:4:5: `source` is given twice; first at t.yaml:3:5
+  only one of the two can hold: take the other out
 t.yaml:5:24: column `a` is defined twice; first at t.yaml:5:15
+  give one of them another name, or take it out
 ",
     );
 }
@@ -382,6 +394,7 @@ t.yaml:3:16: `source`: `type` is missing
 t.yaml:3:28: `schema`: expected columns, found none
   write `value: double`
 t.yaml:4:4: stream `u`: expected a map of `source`, `schema`, `event_time`, `format`, `retention`, `retention_bytes`, `max_events_per_second`, `max_pending`, found nothing
+  indent below it what belongs to it, by two more spaces
 t.yaml:6:6: feed `f`: `sql` is missing
   `sql:` the query
 t.yaml:8:6: dashboard `d`: `panels` is missing
@@ -458,6 +471,7 @@ t.yaml:1:5: not YAML: mapping values are not allowed in this context
 "#,
         r"
 t.yaml:1:9: not YAML: unclosed quote
+  look for a quote that is not closed, here or above
 ",
     );
     check(
@@ -506,7 +520,7 @@ t.yaml:2:2: not YAML: tabs disallowed within this context (block indentation)
         "\0",
         r"
 t.yaml:1:1: not YAML: unexpected character: `\u{0}'
-  a text that begins with a sign such as `*`, `&`, `%` or `@` goes in quotes
+  is this a text file, saved as UTF-8?
 ",
     );
     check(

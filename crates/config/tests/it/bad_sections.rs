@@ -57,6 +57,7 @@ fn generators() {
         r"
 t.yaml:6:13: `rate`: expected more than 0 and at most 1000000, found 0
 t.yaml:7:13: `seed`: expected a whole number from 0, found `-1`
+  write figures alone, such as `80`
 t.yaml:9:9: `columns`: nothing says what `e` gets
   for example `e: { choice: [a, b, c] }`
 t.yaml:9:12: `a`: `uniform` makes no text
@@ -83,12 +84,14 @@ t.yaml:14:47: `period`: expected a duration such as `10s`, found `10`
 ",
         r"
 t.yaml:6:13: `rate`: expected a number, found `fast`
+  write figures alone, such as `80`
 t.yaml:7:21: `a`: expected `now` or a map of `choice`, `uniform`, `walk`, `wave`, `lognormal` or `sequence`, found `later`
 t.yaml:7:39: `walk`: `low` is missing
   `low:` the least
 t.yaml:7:39: `walk`: `high` is missing
   `high:` the most
 t.yaml:7:48: `start`: expected a number, found `.nan`
+  write figures alone, such as `80`
 t.yaml:7:82: `sequence`: expected a whole number of 64 bits, found `1e3`
 ",
     );
@@ -241,6 +244,7 @@ t.yaml:10:52: `max` (5) is not more than `min` (5)
 t.yaml:10:55: unknown key `compare` in the gauge panel
   `compare` is a stat's
 t.yaml:11:44: `min`: expected a number, found `low`
+  write figures alone, such as `80`
 t.yaml:11:55: `warn`: expected a number, found `80`
   leave the quotes out
 t.yaml:12:43: unknown key `min` in the bar panel
@@ -251,10 +255,12 @@ t.yaml:12:66: `sort`: expected a column, found `- b c`
 t.yaml:13:50: `only`: expected a map of columns and values, found `cpu`
   write `only: { column: cpu }`
 t.yaml:14:47: `host`: expected a list of 1 to 100, found one of 0
-t.yaml:14:52: `b-c` cannot be the name of a column
-  a name has 1 to 64 letters a to z, digits and `_`, and no digit first
+t.yaml:14:52: `b-c` cannot be the name of a feed column
+  write `b_c`; a name has 1 to 64 letters a to z, digits and `_`, and no digit first
 t.yaml:14:63: `d`: expected a list, found a map
+  begin each item with `- `
 t.yaml:14:81: `bars`: expected a list, found a map
+  begin each item with `- `
 t.yaml:14:85: unknown key `unit` in the table panel
   a unit belongs to a panel with `y`
 t.yaml:14:103: `expect`: expected a duration such as `10s`, found `10`
@@ -285,6 +291,7 @@ t.yaml:7:17: `feed`: there is no feed `banana`
   the feeds are `f`
 t.yaml:7:40: `x`: expected a name, found a list
 t.yaml:7:48: `y`: expected a list, found a map
+  begin each item with `- `
 t.yaml:7:60: `series`: expected a name, found an empty text
   a name has 1 to 64 letters a to z, digits and `_`, and no digit first
 t.yaml:8:26: `type`: expected one of `line`, `area`, `bar`, `stat`, `gauge`, `table`, found `lines`
@@ -367,7 +374,7 @@ t.yaml:1:9: `listen`: expected an IP address and a port, found `127.0.0.1`
 ",
         r"
 t.yaml:1:9: `listen`: expected an IP address and a port, found `[::]:99999`
-  write `127.0.0.1:8080` for this machine alone, `0.0.0.0:8080` for all addresses of this machine
+  a port is a number up to 65535
 ",
     );
 }

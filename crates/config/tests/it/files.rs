@@ -48,9 +48,9 @@ fn two_of_a_name_are_named_with_both_places() {
     ]);
     assert_eq!(
         wrong(directory.path()),
-        "D/b.yaml:2:3: feed `f` is defined twice; first at D/a.yaml:3:3\n\
-         D/b.yaml:3:1: `listen` is given twice; first at D/a.yaml:1:1\n\
-         D/b.yaml:4:11: `max_connections` is given twice; first at D/a.yaml:4:11\n"
+        "D/b.yaml:2:3: feed `f` is defined twice; first at D/a.yaml:3:3\n  give one of them another name, or take it out\n\
+         D/b.yaml:3:1: `listen` is given twice; first at D/a.yaml:1:1\n  only one of the two can hold: take the other out\n\
+         D/b.yaml:4:11: `max_connections` is given twice; first at D/a.yaml:4:11\n  only one of the two can hold: take the other out\n"
     );
 }
 
@@ -67,7 +67,8 @@ fn problems_of_all_files_come_together() {
 #[test]
 fn files_that_cannot_be_read() {
     let directory = TempDir::new().unwrap();
-    assert_eq!(wrong(directory.path()), "D: no *.yaml or *.yml file in this directory\n");
+    let hint = "name a file or a directory of *.yaml files with -c";
+    assert_eq!(wrong(directory.path()), format!("D: no *.yaml or *.yml file in this directory\n  {hint}\n"));
     let path = directory.path().join("none.yaml");
     assert_eq!(
         lines(&load(&path, &no_env).unwrap_err()),
@@ -81,7 +82,7 @@ fn files_that_cannot_be_read() {
     fs::write(directory.path().join("c.yaml"), "a: [\n").unwrap();
     let wrong = wrong(directory.path());
     // What has no place comes first.
-    let [b, b_hint, a, a_hint, c] = &wrong.lines().collect::<Vec<_>>()[..] else { panic!("{wrong}") };
+    let [b, b_hint, a, a_hint, c, _] = &wrong.lines().collect::<Vec<_>>()[..] else { panic!("{wrong}") };
     assert_eq!((*a, *a_hint), ("D/a.yaml:2:8: not UTF-8", "  save the file as UTF-8"));
     assert_eq!((*b, *b_hint), ("D/b.yaml: more than 1MiB", "  divide it into a directory of files"));
     assert_eq!(*c, "D/c.yaml:1:4: not YAML: unclosed bracket '['");

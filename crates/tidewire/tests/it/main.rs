@@ -18,3 +18,4 @@ mod query;
 mod reload;
 mod restart;
 mod server;
+mod wrong_configurations;
