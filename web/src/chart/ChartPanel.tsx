@@ -100,7 +100,7 @@ export function ChartPanel(props: { panel: NamedPanel; board: Board }) {
     // The key names also values that are out of sight.
     const known = [...yRange, ...lines.map((line) => newest(line) ?? 0)];
     const format = numberFormat(panel.unit, Math.max(...known.map(Math.abs)), whole);
-    const xRange = kind === "bar" ? widened(window.range, stepOf(x, window) / 2) : window.range;
+    const xRange = kind === "bar" ? withLastBar(window.range, stepOf(x, window)) : window.range;
     picture = { kind, x, strokes, time, xRange, yRange, bytes, format, limits };
     setUnit(format.unit);
     setHidden(pivot.lines.size + pivot.left - lines.length);
@@ -199,7 +199,8 @@ export function ChartPanel(props: { panel: NamedPanel; board: Board }) {
   );
 }
 
-const widened = ([low, high]: Range, by: number): Range => [low - by, high + by];
+/** A bar stands to the right of its x. */
+const withLastBar = ([low, high]: Range, step: number): Range => [low, high + step];
 
 /** Room for the longest number that was shown, so that the key does not move while numbers change. */
 function followDigits(list: HTMLElement, digits: () => number): void {

@@ -40,5 +40,7 @@ export function SpokenTable(props: { title: string; unit: string; time: boolean;
 function Time(props: { at: number }) {
   const at = () => new Date(props.at);
   const valid = () => !Number.isNaN(at().getTime());
-  return <time datetime={valid() ? at().toISOString() : undefined}>{valid() ? at().toLocaleString() : props.at}</time>;
+  return (
+    <time datetime={valid() ? at().toISOString() : undefined}>{valid() ? at().toLocaleString("en-GB") : props.at}</time>
+  );
 }

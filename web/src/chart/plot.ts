@@ -167,6 +167,9 @@ export class Plot {
         drag: { x: time, y: false, setScale: false, dist: 6 },
         points: { size: 6, ...(kind === "bar" && { show: false }) },
         sync: sharesPointer,
+        ...(kind === "bar" && {
+          dataIdx: (_: uPlot, __: number, nearest: number, at: number) => this.#begun(nearest, at),
+        }),
         bind: {
           dblclick: () => () => {
             this.#events.back();
@@ -181,6 +184,12 @@ export class Plot {
       },
       series: [{}, ...picture.strokes.map((stroke) => seriesOf(kind, stroke, picture.strokes.length === 1))],
     };
+  }
+
+  /** The last x that is not after a place: a bar reads from where it begins. */
+  #begun(nearest: number, at: number): number {
+    const { x } = this.#picture ?? { x: [] };
+    return nearest > 0 && (x[nearest] ?? 0) > at ? nearest - 1 : nearest;
   }
 
   #selected(plot: uPlot): void {
@@ -233,10 +242,12 @@ function isCut(plot: uPlot, x: number, label: string): boolean {
 const colourOf = (slot: number): string => palette().series[slot] ?? palette().faint;
 
 /** Wide bars look like blocks; beyond this they leave room, in pixels. */
-const WIDEST_BAR = 30;
-const roundBars = uPlot.paths.bars?.({ size: [0.62, WIDEST_BAR], radius: 0.25 });
+const WIDEST_BAR = 56;
+/** A bar begins at its x: it stands for the time from there to the next. */
+const BAR: uPlot.Series.BarsPathBuilderOpts = { size: [0.74, WIDEST_BAR], align: 1 };
+const roundBars = uPlot.paths.bars?.({ ...BAR, radius: 0.2 });
 /** Bars that stand on each other must not be round where they meet. */
-const stackedBars = uPlot.paths.bars?.({ size: [0.62, WIDEST_BAR] });
+const stackedBars = uPlot.paths.bars?.(BAR);
 
 function seriesOf(kind: Picture["kind"], stroke: Stroke, alone: boolean): uPlot.Series {
   const { name: label, slot } = stroke;

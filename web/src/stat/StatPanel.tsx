@@ -7,11 +7,11 @@ import { isBytes, numberFormat, writeTime } from "../format.ts";
 import { inFrame } from "../frame.ts";
 import { onLook, SERIES_COLOURS } from "../palette.ts";
 import type { NamedPanel } from "../panel/layout.ts";
-import { type Level, levelOf, limitPassed } from "../panel/level.ts";
+import { type Level, levelOf } from "../panel/level.ts";
 import { PanelFrame } from "../panel/PanelFrame.tsx";
 import type { Fault } from "../panel/state.ts";
 import { useFeed } from "../panel/useFeed.ts";
-import { type Change, changeOf } from "./change.ts";
+import { type Change, changeOf, overLimit } from "./change.ts";
 import { Reader } from "./reading.ts";
 
 /** The number as it is written, and what is said of it. */
@@ -20,10 +20,9 @@ interface Shown {
   readonly unit: string;
   readonly level: Level;
   readonly change: Change | undefined;
-  readonly limit: string;
 }
 
-const NOTHING: Shown = { value: "–", unit: "", level: "ok", change: undefined, limit: "" };
+const NOTHING: Shown = { value: "–", unit: "", level: "ok", change: undefined };
 
 /** One number of now, its change, and the way it came. @param props.slot the colour of its line. */
 export function StatPanel(props: { panel: NamedPanel; board: Board; slot: number }) {
@@ -54,8 +53,7 @@ export function StatPanel(props: { panel: NamedPanel; board: Board; slot: number
       value: last === undefined ? "–" : format.write(last),
       unit: format.unit,
       level,
-      change: change(),
-      limit: limitPassed(last, panel, format.write),
+      change: overLimit(last, panel, format.write) ?? change(),
     });
     const yRange = niceRange(low, high, isBytes(panel.unit) ? 2 : 10);
     spark?.draw({ x: xs, y: ys, yRange, slot: props.slot % SERIES_COLOURS, level });
@@ -91,7 +89,7 @@ export function StatPanel(props: { panel: NamedPanel; board: Board; slot: number
       </p>
       <p class="change">
         <Show when={shown().change}>{(change) => <span data-tone={change().tone}>{change().text}</span>}</Show>
-        <span>{shown().limit || shown().change?.against}</span>
+        <span>{shown().change?.against}</span>
       </p>
       <Show when={hasLine}>
         <div class="spark" aria-hidden="true">

@@ -1,8 +1,8 @@
 import { spacedSpan } from "../address.ts";
 import type { PanelConfig } from "../api.ts";
-import { lowIsBad } from "../panel/level.ts";
+import { levelOf, limitPassed, lowIsBad } from "../panel/level.ts";
 
-/** How a value has changed against an earlier one. */
+/** How a value has changed against an earlier one, or how far it is beyond a limit. */
 export interface Change {
   /** `▲ 3.1 %` */
   readonly text: string;
@@ -32,6 +32,16 @@ export function changeOf(now: number, before: number, panel: Asked, write: (valu
     against: `against ${spacedSpan(panel.compare ?? 0)} ago`,
     tone: still || !judged ? undefined : worse ? "bad" : "ok",
   };
+}
+
+/** How far a value is beyond the threshold that it has passed: `▲ 0.11` `over the limit of 0.4`. */
+export function overLimit(now: number | undefined, panel: Asked, write: (value: number) => string): Change | undefined {
+  const level = levelOf(now, panel);
+  const limit = level === "ok" ? null : panel[level];
+  if (now === undefined || limit === null) return undefined;
+  const size = write(Math.abs(now - limit));
+  const text = /[1-9]/.test(size) ? `${now > limit ? "▲" : "▼"} ${size}` : "";
+  return { text, against: limitPassed(now, panel, write), tone: "bad" };
 }
 
 const writePercent = (value: number): string =>
