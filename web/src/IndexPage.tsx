@@ -40,6 +40,11 @@ export function IndexPage() {
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   async function ask(): Promise<void> {
+    // Nobody looks.
+    if (document.hidden) {
+      timer = setTimeout(() => void ask(), EVERY);
+      return;
+    }
     try {
       const [dashboards, feeds, streams] = await Promise.all([listDashboards(), listFeeds(), listStreams()]);
       setOverview((before) => compare(before, Date.now(), dashboards, feeds, streams));

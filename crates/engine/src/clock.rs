@@ -33,8 +33,7 @@ impl Clock {
 
     /// The time now; neither part falls, whatever the system's clock does.
     pub fn read(&mut self) -> Reading {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-        self.advance(wall, self.base + self.started.elapsed().as_millis() as i64)
+        self.advance(wall(), self.base + self.started.elapsed().as_millis() as i64)
     }
 
     fn advance(&mut self, wall: i64, elapsed: i64) -> Reading {
@@ -46,9 +45,69 @@ impl Clock {
     }
 }
 
+/// How long the system's clock must say another time before it is believed.
+const BELIEVED_AFTER_MS: i64 = 60_000;
+
+/// Less than this is no jump.
+const JUMP_MS: i64 = 1_000;
+
+/// The time of events that are made here. A clock that jumps and comes back, as one that is set
+/// by hand or by a broken time server, would put them into another day, and all that come after
+/// would be late.
+#[derive(Debug)]
+pub struct Steady {
+    started: Instant,
+    /// What is added to the running time.
+    base: i64,
+    /// The running time at which the system's clock began to say another time.
+    doubted: Option<i64>,
+}
+
+impl Steady {
+    /// Begins with what the system says.
+    pub fn new() -> Self {
+        Self { started: Instant::now(), base: wall(), doubted: None }
+    }
+
+    /// Milliseconds since 1970.
+    pub fn read(&mut self) -> i64 {
+        self.advance(wall(), self.started.elapsed().as_millis() as i64)
+    }
+
+    fn advance(&mut self, wall: i64, running: i64) -> i64 {
+        let apart = wall - (self.base + running);
+        if apart.abs() < JUMP_MS {
+            // It drifts, and is followed.
+            (self.base, self.doubted) = (self.base + apart, None);
+        } else if running - *self.doubted.get_or_insert(running) >= BELIEVED_AFTER_MS {
+            tracing::warn!("the system's clock has jumped by {} s, and is believed from now on", apart / 1_000);
+            (self.base, self.doubted) = (self.base + apart, None);
+        }
+        self.base + running
+    }
+}
+
+fn wall() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_jumps_is_believed_after_a_minute_only() {
+        let mut steady = Steady { started: Instant::now(), base: 1_000_000, doubted: None };
+        let day = 86_400_000;
+        assert_eq!(steady.advance(1_000_100, 100), 1_000_100);
+        assert_eq!(steady.advance(1_000_900, 200), 1_000_900, "it drifts, and is followed");
+        assert_eq!(steady.advance(1_001_000 + day, 300), 1_001_000, "it jumps");
+        assert_eq!(steady.advance(1_031_000 + day, 30_300), 1_031_000);
+        assert_eq!(steady.advance(1_032_000, 31_300), 1_032_000, "it is back");
+        assert_eq!(steady.advance(1_033_000 + day, 32_300), 1_033_000, "it jumps again");
+        assert_eq!(steady.advance(1_092_999 + day, 92_299), 1_092_999);
+        assert_eq!(steady.advance(1_093_000 + day, 92_300), 1_093_000 + day, "and stays");
+    }
 
     #[test]
     fn a_clock_set_back_goes_on_at_half_its_pace_until_the_systems_has_caught_up() {

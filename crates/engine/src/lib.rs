@@ -65,7 +65,7 @@ pub use inbox::{Delivery, Inbox};
 pub use rebuild::RebuildError;
 
 use crate::{
-    clock::{Clock, Reading},
+    clock::{Clock, Reading, Steady},
     journal::{Input, Journal, JournalStream},
     plan::{millis, stream_schema},
     rebuild::{Job, Rebuilder},
@@ -231,8 +231,8 @@ impl Engine {
                 Some(Err(error)) => pump::failed(index, &stream.name, &handle.status, &error),
                 None => {}
             }
-            let mut clock = Clock::resume(last);
-            match pump::open_sampled(stream, clock.read().clock, first) {
+            let mut clock = Steady::new();
+            match pump::open_sampled(stream, clock.read(), first) {
                 Some(Ok(source)) => {
                     pumps.push(pump::start_sampling(index, &stream.name, source, clock, handle.clone(), stop.clone())?);
                 }

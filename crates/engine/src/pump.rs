@@ -17,7 +17,7 @@ use sources::{FileSource, Generator, Host, Replayable, Sampled, SourceError};
 use tokio::sync::oneshot;
 
 use crate::{
-    clock::Clock,
+    clock::Steady,
     handle::{Append, Handle, Status},
     journal::Input,
 };
@@ -130,20 +130,19 @@ pub(crate) fn start_sampling(
     index: usize,
     name: &str,
     mut source: Box<dyn Sampled>,
-    mut clock: Clock,
+    mut clock: Steady,
     handle: Handle,
     stop: Arc<AtomicBool>,
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(format!("source {name}")).spawn(move || {
-        let every = source.every();
-        let mut due = Instant::now() + every;
+        let mut due = Instant::now() + source.every();
         loop {
             if !wait_until(due, &stop) {
                 return;
             }
             // After a pause the rhythm begins anew.
-            due = (due + every).max(Instant::now());
-            let Some(batch) = source.sample(clock.read().clock) else { continue };
+            due = (due + source.every()).max(Instant::now());
+            let Some(batch) = source.sample(clock.read()) else { continue };
             let bytes = batch.get_array_memory_size();
             // No room: these events are not made. There is no past to catch up with.
             let Some(taken) = handle.rooms.try_take(index, bytes) else { continue };

@@ -272,8 +272,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Begins to make a feed anew from the past; [`FeedStatus::rebuilding`] says how far it is.
     fn rebuild(&self, feed: usize) -> BoxFuture<'static, Result<(), RebuildError>>;
     /// Runs one SELECT over the rows of one feed that the caller may see, within
-    /// [`config::Limits`]. Dropped, it is no longer run.
-    fn query(&self, sql: String) -> BoxFuture<'static, Result<QueryAnswer, QueryError>>;
+    /// the limits of now. Dropped, it is no longer run.
+    fn query(&self, sql: String, limits: &config::Limits) -> BoxFuture<'static, Result<QueryAnswer, QueryError>>;
     /// A shard's inbox. `wake` is called from the writer's thread when there is something
     /// to take, so it is cheap and never blocks.
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox>;

@@ -120,8 +120,11 @@ pub struct Current {
 }
 
 impl Current {
-    fn new(limits: Limits, cors: Vec<String>) -> Self {
-        let budget = Budget::new(limits.max_pending.max(limits.max_body + limits.max_unpacked_body));
+    /// `before` is what was current: bodies that are held count on, unless their bound is another.
+    fn new(limits: Limits, cors: Vec<String>, before: Option<&Self>) -> Self {
+        let most = |limits: &Limits| limits.max_pending.max(limits.max_body + limits.max_unpacked_body);
+        let same = before.filter(|before| most(&before.limits) == most(&limits));
+        let budget = same.map_or_else(|| Budget::new(most(&limits)), |before| Arc::clone(&before.budget));
         Self { limits, cors, budget }
     }
 }
@@ -164,7 +167,7 @@ impl Shared {
         let ingest = Arc::new(Ingest::new(Arc::clone(&backend), Arc::clone(&rates), &limits));
         Self {
             backend,
-            current: RwLock::new(Arc::new(Current::new(limits, cors))),
+            current: RwLock::new(Arc::new(Current::new(limits, cors, None))),
             feeds,
             feed_names,
             dashboards,
@@ -186,7 +189,8 @@ impl Shared {
         let Settings { limits, cors, dashboards } = settings;
         self.rates.change(limits.max_requests_per_second, limits.max_requests_per_second_per_address);
         self.dashboards.replace(&dashboards, self.backend.feeds());
-        *self.current.write() = Arc::new(Current::new(limits, cors));
+        let mut current = self.current.write();
+        *current = Arc::new(Current::new(limits, cors, Some(&current)));
     }
 
     /// A delta as it goes to viewers of a framing; empty where there is nothing to say.

@@ -20,6 +20,8 @@ use crate::{Sampled, decode::stream_column};
 pub struct Host {
     every: Duration,
     listing: Option<Listing>,
+    /// What was told last, metric and name.
+    told: HashSet<(&'static str, String)>,
     name: String,
     schema: SchemaRef,
     /// What each column of the stream gets.
@@ -36,8 +38,6 @@ struct Listing {
     every: Duration,
     top: usize,
     last: Option<Instant>,
-    /// Those that were told of last.
-    told: HashSet<String>,
 }
 
 /// The events of one sample, column by column.
@@ -82,7 +82,8 @@ impl Host {
             Disks::new_with_refreshed_list_specifics(DiskRefreshKind::nothing().with_storage().with_io_usage())?;
         Ok(Self {
             every: source.every,
-            listing: source.processes.map(|every| Listing { every, top: source.top, last: None, told: HashSet::new() }),
+            listing: source.processes.map(|every| Listing { every, top: source.top, last: None }),
+            told: HashSet::new(),
             name: System::host_name().unwrap_or_else(|_| "localhost".to_owned()),
             schema: schema.to_arrow(),
             fields: columns.iter().map(|column| column.from.clone()).collect(),
@@ -109,7 +110,8 @@ impl Host {
         if let Ok(uptime) = System::uptime() {
             vitals.tell("uptime", "all", uptime as f64);
         }
-        self.processes(&mut vitals);
+        let listed = self.processes(&mut vitals);
+        self.tell_of_gone(&mut vitals, listed);
         vitals
     }
 
@@ -153,10 +155,11 @@ impl Host {
         }
     }
 
-    fn processes(&mut self, vitals: &mut Vitals) {
-        let Some(listing) = &mut self.listing else { return };
+    /// Whether they were listed.
+    fn processes(&mut self, vitals: &mut Vitals) -> bool {
+        let Some(listing) = &mut self.listing else { return false };
         if listing.last.is_some_and(|last| last.elapsed() < listing.every) {
-            return;
+            return false;
         }
         let first = listing.last.is_none();
         listing.last = Some(Instant::now());
@@ -165,24 +168,33 @@ impl Host {
         self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
         vitals.tell("processes", "all", self.system.processes().len() as f64);
         if first {
-            return;
+            return true;
         }
         let mut all: Vec<_> = self.system.processes().iter().collect();
         all.sort_by(|(a, x), (b, y)| {
             y.cpu_usage().total_cmp(&x.cpu_usage()).then(y.memory().cmp(&x.memory())).then(a.cmp(b))
         });
-        let mut told = HashSet::new();
         for (pid, process) in all.into_iter().take(listing.top) {
             let name = format!("{} ({pid})", process.name().to_string_lossy());
             vitals.tell("process_cpu", name.clone(), process.cpu_usage().into());
-            vitals.tell("process_memory", name.clone(), process.memory() as f64);
-            told.insert(name);
+            vitals.tell("process_memory", name, process.memory() as f64);
         }
-        for gone in listing.told.difference(&told) {
-            vitals.push("process_cpu", gone.clone(), None);
-            vitals.push("process_memory", gone.clone(), None);
+        true
+    }
+
+    /// Tells once of what is told no longer: a process that is not among the busiest, a disk or an
+    /// interface that is gone. Processes are not listed each time.
+    fn tell_of_gone(&mut self, vitals: &mut Vitals, listed: bool) {
+        let now: HashSet<_> = vitals.metrics.iter().copied().zip(vitals.names.iter().cloned()).collect();
+        let (gone, kept): (Vec<_>, Vec<_>) = self
+            .told
+            .drain()
+            .filter(|known| !now.contains(known))
+            .partition(|(metric, _)| listed || !metric.starts_with("process"));
+        for (metric, name) in gone {
+            vitals.push(metric, name, None);
         }
-        listing.told = told;
+        self.told = now.into_iter().chain(kept).collect();
     }
 }
 

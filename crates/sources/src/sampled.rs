@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 /// A source that makes its events. What it made is logged like a post; what it would have
 /// made while nobody asked is left out.
 pub trait Sampled: Send {
-    /// How long to wait between two samples.
+    /// How long to wait until the next sample.
     fn every(&self) -> Duration;
 
     /// The events of now, `now_ms` in milliseconds since 1970; `None` if there are none.

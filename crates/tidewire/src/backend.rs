@@ -51,7 +51,7 @@ impl EngineBackend {
                     implied: s.is_implied(),
                 })
                 .collect(),
-            pull: Pull::new(handle.clone(), &feeds, &config.limits),
+            pull: Pull::new(handle.clone(), &feeds),
             feeds,
             dashboards: config.dashboards.clone(),
             handle,
@@ -133,8 +133,8 @@ impl Backend for EngineBackend {
         })
     }
 
-    fn query(&self, sql: String) -> BoxFuture<'static, Result<QueryAnswer, QueryError>> {
-        Box::pin(self.pull.query(sql))
+    fn query(&self, sql: String, limits: &config::Limits) -> BoxFuture<'static, Result<QueryAnswer, QueryError>> {
+        Box::pin(self.pull.query(sql, limits))
     }
 
     fn inbox(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Box<dyn Inbox> {

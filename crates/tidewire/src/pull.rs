@@ -25,7 +25,6 @@ use std::{
     os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use arrow_array::RecordBatch;
@@ -53,8 +52,7 @@ const MAX_COMPLAINT: u64 = 4 << 10;
 /// Runs queries.
 pub(crate) struct Pull {
     handle: Handle,
-    asked: Asked,
-    timeout: Duration,
+    feeds: Vec<wire::Feed>,
     turns: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
@@ -111,26 +109,29 @@ impl Drop for Leash {
 }
 
 impl Pull {
-    pub(crate) fn new(handle: Handle, feeds: &[FeedInfo], limits: &config::Limits) -> Self {
-        let asked = Asked {
-            sql: String::new(),
-            feeds: feeds.iter().map(wire::Feed::of).collect(),
-            timeout_ms: limits.query_timeout.as_millis() as u64,
-            memory: limits.query_memory,
-            rows: limits.query_rows,
-        };
+    pub(crate) fn new(handle: Handle, feeds: &[FeedInfo]) -> Self {
         Self {
             handle,
-            asked,
-            timeout: limits.query_timeout,
+            feeds: feeds.iter().map(wire::Feed::of).collect(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
         }
     }
 
-    pub(crate) fn query(&self, sql: String) -> impl Future<Output = Result<QueryAnswer, QueryError>> + use<> {
-        let (handle, limit) = (self.handle.clone(), self.timeout);
-        let asked = Asked { sql, ..self.asked.clone() };
+    /// Runs a query within limits that may be others for the next one.
+    pub(crate) fn query(
+        &self,
+        sql: String,
+        limits: &config::Limits,
+    ) -> impl Future<Output = Result<QueryAnswer, QueryError>> + use<> {
+        let (handle, limit) = (self.handle.clone(), limits.query_timeout);
+        let asked = Asked {
+            sql,
+            feeds: self.feeds.clone(),
+            timeout_ms: limits.query_timeout.as_millis() as u64,
+            memory: limits.query_memory,
+            rows: limits.query_rows,
+        };
         let (turns, waiting) = (Arc::clone(&self.turns), Arc::clone(&self.waiting));
         async move {
             let busy = QueryError::Busy { retry_after_ms: RETRY_AFTER_MS };
@@ -231,7 +232,13 @@ fn died(asked: &Asked, status: ExitStatus, complaint: &str, error: &io::Error) -
             tracing::info!("a query was ended: {}", complaint.trim().lines().next().unwrap_or("it says no more"));
             Err(QueryError::TooLarge { limit: asked.memory })
         }
-        Some(libc::SIGKILL | libc::SIGXCPU) => Err(QueryError::TimedOut { limit: asked.timeout() }),
+        Some(libc::SIGXCPU) => Err(QueryError::TimedOut { limit: asked.timeout() }),
+        // Who asked has gone, or has heard already that it took too long: then nobody hears this.
+        // Else the system had no memory left.
+        Some(libc::SIGKILL) => {
+            tracing::warn!("a query was killed, by the system if its memory was short");
+            Err(QueryError::TooLarge { limit: asked.memory })
+        }
         _ => fault("its process", &format!("{error}, {status}: {}", complaint.trim())),
     }
 }

@@ -56,11 +56,16 @@ pub(crate) fn config() -> SessionConfig {
 }
 
 /// Adds the functions of ours.
-pub(crate) fn register(state: &mut SessionState) {
+fn register(state: &mut SessionState) {
     for function in functions() {
         // It only fails where functions cannot be registered at all.
         let _ = state.register_udaf(function);
     }
+    register_scalars(state);
+}
+
+/// Adds those of one row. The aggregates of ours need the state that a feed keeps.
+pub(crate) fn register_scalars(state: &mut SessionState) {
     let _ = json::register(state);
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::RecordBatch,
-        compute::{CastOptions, cast_with_options},
+        compute::{CastOptions, can_cast_types, cast_with_options},
         datatypes::SchemaRef,
     },
     common::{DFSchema, Result},
@@ -22,15 +22,19 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(schema: &DFSchema) -> Self {
+    /// `Err` names a column whose values have no text.
+    pub(super) fn of(schema: &DFSchema) -> Result<Self, String> {
         let columns = schema.fields().iter().map(|field| {
             // Intervals, times of day and the like have no type of their own: their text says it all.
             let data_type = widened(field.data_type(), is_json(field)).unwrap_or(DataType::Text);
-            Column::new(field.name().clone(), data_type)
+            if !can_cast_types(field.data_type(), &data_type.arrow()) {
+                return Err(field.name().clone());
+            }
+            Ok(Column::new(field.name().clone(), data_type))
         });
-        let schema = Schema::new(columns.collect());
+        let schema = Schema::new(columns.collect::<Result<_, _>>()?);
         let arrow = schema.to_arrow();
-        Self { schema, arrow }
+        Ok(Self { schema, arrow })
     }
 
     pub(super) fn columns(&self) -> &[Column] {

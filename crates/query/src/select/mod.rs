@@ -12,7 +12,7 @@
 mod answer;
 mod table;
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use datafusion::{
     arrow::{array::RecordBatch, error::ArrowError},
@@ -30,7 +30,7 @@ use datafusion::{
     physical_plan::{ExecutionPlan, execute_stream},
     sql::{
         parser::Statement as DfStatement,
-        sqlparser::ast::{SetExpr, Spanned, Statement},
+        sqlparser::ast::{Query, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor},
     },
 };
 use futures_util::StreamExt;
@@ -137,7 +137,7 @@ impl Select {
             let room = limits.rows - selected.rows;
             selected.truncated = batch.num_rows() > room;
             let batch = if selected.truncated { batch.slice(0, room) } else { batch };
-            bytes += batch.get_array_memory_size();
+            bytes += own_bytes(&batch);
             if bytes > limits.memory {
                 return Err(SelectError::TooLarge { limit: limits.memory });
             }
@@ -149,6 +149,15 @@ impl Select {
         }
         Ok(selected)
     }
+}
+
+/// What the rows of a batch take. It may be a slice of one that is far larger.
+fn own_bytes(batch: &RecordBatch) -> usize {
+    // What cannot be told counts whole.
+    let own = |array: &datafusion::arrow::array::ArrayRef| {
+        array.to_data().get_slice_memory_size().unwrap_or(array.get_array_memory_size())
+    };
+    batch.columns().iter().map(own).sum()
 }
 
 fn failure(error: &DataFusionError, limit: usize) -> SelectError {
@@ -173,7 +182,7 @@ fn plan(sql: &str, feeds: &[FeedSchema]) -> Result<Select, Problem> {
     // Without functions that are tables: a feed is the one thing that has rows.
     let builder = SessionStateBuilder::new().with_config(options).with_default_features();
     let mut state = builder.with_table_functions([].into()).build();
-    session::register(&mut state);
+    session::register_scalars(&mut state);
     let context = SessionContext::new_with_state(state);
     let tables: Vec<Arc<Rows>> = feeds.iter().map(|f| Rows::new(f.schema.to_arrow())).collect();
     for (feed, rows) in feeds.iter().zip(&tables) {
@@ -186,7 +195,10 @@ fn plan(sql: &str, feeds: &[FeedSchema]) -> Result<Select, Problem> {
     let plan = planned.and_then(|plan| plan).map_err(|e| problem(&e, feeds))?;
     let name = scanned(&plan)?;
     let feed = feeds.iter().position(|f| f.name == name).ok_or_else(|| unknown(&name, feeds))?;
-    let answer = Answer::of(plan.schema());
+    let answer = Answer::of(plan.schema()).map_err(|column| {
+        Problem::new(format!("column `{column}` has a type that an answer has no form for"))
+            .hint("take its parts, or cast(… AS text)")
+    })?;
     Ok(Select { feed, rows: Arc::clone(&tables[feed]), plan, answer, state })
 }
 
@@ -205,7 +217,30 @@ fn read(sql: &str) -> Result<Statement, Problem> {
     if is_too_deep(query) {
         return Err(too_deep());
     }
+    if let ControlFlow::Break(clause) = query.visit(&mut Unheeded) {
+        return Err(Problem::new(format!("a query has no {clause}")).hint("leave it out"));
+    }
     Ok(statements.remove(0))
+}
+
+/// Finds clauses of which the plan would say nothing: what is not done must not pass for done.
+struct Unheeded;
+
+impl Visitor for Unheeded {
+    type Break = &'static str;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<&'static str> {
+        if query.locks.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break("FOR UPDATE or FOR SHARE") }
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<&'static str> {
+        match table {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                ControlFlow::Break("TABLESAMPLE")
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 /// The one table that a plan scans; everything else in it only reads.

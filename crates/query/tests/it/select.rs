@@ -120,6 +120,11 @@ fn what_is_more_than_reading_one_feed_is_refused() {
         ("SELEC * FROM load", "does not parse"),
         ("SELECT nosuch FROM load", "nosuch"),
         ("SELECT metric, count(*) FROM load", "`metric` is neither in GROUP BY"),
+        ("SELECT * FROM load TABLESAMPLE SYSTEM (10)", "TABLESAMPLE"),
+        ("SELECT * FROM load FOR UPDATE", "FOR UPDATE"),
+        ("SELECT * FROM (SELECT * FROM load FOR SHARE) x", "FOR UPDATE or FOR SHARE"),
+        ("SELECT named_struct('a', metric) AS s FROM load", "column `s` has a type"),
+        ("SELECT mode(metric) FROM load", "mode"),
         ("", "found 0 statements"),
     ] {
         let error = Select::plan(sql, &[feed("load"), feed("other")]).map(drop).expect_err(sql);
@@ -131,6 +136,15 @@ fn what_is_more_than_reading_one_feed_is_refused() {
     let deep = format!("SELECT {}1{} FROM load", "(".repeat(5_000), ")".repeat(5_000));
     let error = Select::plan(&deep, &[feed("load")]).expect_err("too deep");
     assert!(error.message.contains("too deeply"), "{}", error.message);
+}
+
+#[test]
+fn an_answer_counts_for_what_it_holds_however_much_was_looked_at() {
+    let limits = SelectLimits { memory: 64 << 20, rows: 10_000 };
+    let (_, selected) = run("SELECT at, count(*) AS n FROM load GROUP BY at", 250_000, limits).unwrap();
+    assert_eq!((selected.rows, selected.truncated), (10_000, true));
+    // Lists have a text.
+    assert_eq!(table("SELECT array_agg(metric) AS all FROM load", 2)[1], "[m0, m1]");
 }
 
 #[test]

@@ -54,13 +54,16 @@ pub struct App {
     stopping: AtomicBool,
     /// Held by the replay of dead letters that is under way.
     replaying: tokio::sync::Mutex<()>,
+    /// Large answers to queries that may be on their way to clients at once.
+    answers: Arc<tokio::sync::Semaphore>,
 }
 
 impl App {
     /// For a started hub.
     pub fn new(shared: Arc<Shared>, hub: Hub, polls: Arc<Polls>, loopback: bool) -> Self {
         let (stopping, replaying) = (AtomicBool::new(false), tokio::sync::Mutex::new(()));
-        Self { shared, hub, polls, loopback, stopping, replaying }
+        let answers = Arc::new(tokio::sync::Semaphore::new(query::MAX_ANSWERS));
+        Self { shared, hub, polls, loopback, stopping, replaying, answers }
     }
 
     /// From now on nothing new is begun.

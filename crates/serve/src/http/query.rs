@@ -8,9 +8,11 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use model::Code;
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 use crate::{
@@ -22,6 +24,26 @@ use crate::{
 
 /// Bytes of a request: SQL that a person could read.
 const MAX_BODY: usize = 64 << 10;
+
+/// How many answers to queries may wait for slow readers (INV-4), each of at most
+/// `query_memory`. Smaller ones than this fit into a socket's buffer, and do not count.
+pub(super) const MAX_ANSWERS: usize = 8;
+const SMALL_ANSWER: usize = 64 << 10;
+
+/// When a query may come again whose answer found no room, in milliseconds.
+const RETRY_AFTER_MS: u64 = 1_000;
+
+/// An answer that keeps its room until all of it was sent, or nobody is there to read it.
+struct Answer {
+    body: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
 
 /// Whether rows are missing. Forms that are only rows have no other place for it.
 const TRUNCATED: HeaderName = HeaderName::from_static("tidewire-truncated");
@@ -50,7 +72,7 @@ pub async fn query(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) 
     })?;
     drop((body, held));
     let began = Instant::now();
-    let answered = app.shared.backend.query(sql).await;
+    let answered = app.shared.backend.query(sql, limits).await;
     app.shared.metrics.query_seconds.record(began.elapsed());
     let found = answered?;
     let truncated = found.truncated;
@@ -67,6 +89,15 @@ pub async fn query(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) 
         tracing::error!(%error, "an answer could not be written");
         Problem::new(Code::Internal, "the answer could not be written; the server's log says why")
     })?;
+    let body = if body.len() > SMALL_ANSWER {
+        let room = Arc::clone(&app.answers).try_acquire_owned().map_err(|_| {
+            let detail = format!("{MAX_ANSWERS} large answers to queries are being read already; ask for less");
+            Problem::new(Code::Unavailable, detail).retry_after(RETRY_AFTER_MS)
+        })?;
+        Bytes::from_owner(Answer { body, _room: room })
+    } else {
+        body
+    };
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));

@@ -273,7 +273,7 @@ impl Backend for Memory {
         async { Err(RebuildError::Refused("a backend in memory has no past".to_owned())) }.boxed()
     }
 
-    fn query(&self, sql: String) -> BoxFuture<'static, Result<QueryAnswer, QueryError>> {
+    fn query(&self, sql: String, _limits: &config::Limits) -> BoxFuture<'static, Result<QueryAnswer, QueryError>> {
         let failure = self.query_failure.lock().take();
         async move {
             if let Some(failure) = failure {

@@ -2,8 +2,9 @@
 //! the years 0001 to 9999.
 
 use jiff::{
-    civil::{Date, DateTime},
+    civil::{Date, DateTime, Time},
     fmt::temporal::Pieces,
+    tz::Offset,
 };
 
 /// 0001-01-01T00:00:00Z in milliseconds since 1970.
@@ -26,14 +27,19 @@ pub(crate) fn checked(millis: i64) -> Result<i64, TimeError> {
     if (EARLIEST..=LATEST).contains(&millis) { Ok(millis) } else { Err(TimeError::Range) }
 }
 
-/// RFC 3339 text; what is finer than a millisecond is cut towards the past.
+/// RFC 3339 text, also with a space for its `T`; what is finer than a millisecond is cut towards
+/// the past. Without a zone it is UTC, and a date alone is its midnight: files are written so.
 ///
 /// By its pieces, because `jiff::Timestamp` ends 26 hours before the year 9999 does, and
 /// the last second of that year is what many programs write for "for ever".
 pub(super) fn parse(text: &str) -> Result<i64, TimeError> {
-    let pieces = Pieces::parse(text).ok();
-    match pieces.and_then(|p| Some((p.date(), p.time()?, p.to_numeric_offset()?))) {
+    let pieces = Pieces::parse(text).ok().filter(|p| {
+        // What names a zone must say its offset; without punctuation a date looks like a number.
+        p.to_numeric_offset().is_some() || (p.time_zone_annotation().is_none() && text.as_bytes().get(4) == Some(&b'-'))
+    });
+    match pieces.map(|p| (p.date(), p.time(), p.to_numeric_offset())) {
         Some((date, time, offset)) => {
+            let (time, offset) = (time.unwrap_or(Time::midnight()), offset.unwrap_or(Offset::UTC));
             let since_1970 = date.to_datetime(time).duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
             let nanos = since_1970.as_nanos() - i128::from(offset.seconds()) * 1_000_000_000;
             checked(i64::try_from(nanos.div_euclid(1_000_000)).map_err(|_| TimeError::Range)?)
@@ -97,8 +103,14 @@ mod tests {
             ("294000-01-01T00:00:00Z", Err(TimeError::Range)),
             ("0001-01-01T00:00:00+00:01", Err(TimeError::Range)),
             ("9999-12-31T23:59:59-01:00", Err(TimeError::Range)),
-            ("2023-11-14", Err(TimeError::Text)),
-            ("2023-11-14T22:13:20", Err(TimeError::Text)),
+            ("2023-11-14", Ok(1_699_920_000_000)),
+            ("2023-11-14T22:13:20", Ok(1_700_000_000_000)),
+            ("2023-11-14 22:13:20.5", Ok(1_700_000_000_500)),
+            ("2023-11-14 22:13", Ok(1_699_999_980_000)),
+            ("2023-11-14T22:13:20[Europe/Berlin]", Err(TimeError::Text)),
+            ("20231114", Err(TimeError::Text)),
+            ("14.11.2023", Err(TimeError::Text)),
+            ("11/14/2023", Err(TimeError::Text)),
             ("2023-02-30T00:00:00Z", Err(TimeError::Text)),
             ("yesterday", Err(TimeError::Text)),
             ("", Err(TimeError::Text)),

@@ -48,6 +48,8 @@ pub struct Generator {
     made: u64,
     /// How many events were made in all.
     total: u64,
+    /// Whether more was due at the last sample than was made.
+    behind: bool,
 }
 
 impl Generator {
@@ -77,6 +79,7 @@ impl Generator {
             started_ms: start_clock_ms,
             made: 0,
             total: 0,
+            behind: false,
         }
     }
 
@@ -163,10 +166,13 @@ impl Generator {
 
 impl Sampled for Generator {
     fn every(&self) -> Duration {
-        EVERY
+        // More is due than was made at once: a high rate, or a past.
+        if self.behind { Duration::ZERO } else { EVERY }
     }
 
     fn sample(&mut self, now_ms: i64) -> Option<RecordBatch> {
-        self.batch(now_ms, AT_ONCE)
+        let batch = self.batch(now_ms, AT_ONCE);
+        self.behind = self.due(now_ms) > 0;
+        batch
     }
 }

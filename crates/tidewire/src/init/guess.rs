@@ -138,8 +138,8 @@ fn free(name: &str, taken: &mut HashSet<String>) -> String {
 
 const SECONDS_NOTE: &str = "seconds since 1970: a timestamp here is milliseconds. For windows over it, write milliseconds \
                             into the file, or RFC 3339 text";
-const ZONELESS_NOTE: &str =
-    "a time without a zone: a timestamp here says its zone, as 2024-03-01T10:00:00Z does. Windows need that";
+const ZONELESS_NOTE: &str = "times without a zone: they are read as UTC";
+const DAY_NOTE: &str = "days: each is read as its midnight in UTC";
 
 /// Its type, and what is to be said of it.
 fn type_of(field: &Field, sample: &Sample) -> (DataType, Option<&'static str>) {
@@ -174,10 +174,12 @@ fn type_of(field: &Field, sample: &Sample) -> (DataType, Option<&'static str>) {
         return (DataType::Timestamp, None);
     }
     if every(&|text| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()) {
-        return (DataType::Date, None);
+        return if named_time { (DataType::Timestamp, Some(DAY_NOTE)) } else { (DataType::Date, None) };
     }
-    let zoneless = every(&|text| text.len() > 10 && text.parse::<jiff::civil::DateTime>().is_ok());
-    (DataType::Text, zoneless.then_some(ZONELESS_NOTE))
+    if every(&|text| text.len() > 10 && text.as_bytes()[4] == b'-' && text.parse::<jiff::civil::DateTime>().is_ok()) {
+        return (DataType::Timestamp, Some(ZONELESS_NOTE));
+    }
+    (DataType::Text, None)
 }
 
 /// A whole number; not one with a zero in front, which is a name.

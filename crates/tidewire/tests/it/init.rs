@@ -120,7 +120,7 @@ fn types_are_those_that_take_every_value_of_the_sample() {
         "d.csv",
         b"zip,n,when,flag,big\n01234,1,2024-03-01,true,99999999999999999999\n99999,,2024-03-02,false,1\n",
     );
-    for expected in ["zip: text", "n: bigint", "when: date", "flag: boolean", "big: double"] {
+    for expected in ["zip: text", "n: bigint", "when: timestamp", "flag: boolean", "big: double"] {
         assert!(config.contains(&format!("      {expected}\n")), "{expected}\n{config}");
     }
 }
@@ -131,7 +131,7 @@ fn times_that_are_no_timestamps_are_explained() {
     assert!(config.contains("seconds since 1970") && config.contains("ts: bigint"), "{config}");
     assert!(config.contains("no windows"), "{config}");
     let (config, _) = made("z.csv", b"at,v\n2024-03-01 10:00:00,1\n2024-03-01 10:00:05,2\n");
-    assert!(config.contains("a time without a zone") && config.contains("at: text"), "{config}");
+    assert!(config.contains("they are read as UTC") && config.contains("event_time: { column: at"), "{config}");
     // Out of order by an hour, and not yet.
     let text = "at,v\n2124-03-01T11:00:00Z,1\n2124-03-01T10:00:00Z,2\n2124-03-01T12:00:00Z,2\n";
     let (config, _) = made("o.csv", text.as_bytes());

@@ -3,6 +3,8 @@
 
 use std::{
     fmt::Write as _,
+    io::{Read, Write as _},
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -159,6 +161,39 @@ fn a_query_that_takes_too_much_harms_nobody() {
     });
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(rows(&server, "SELECT count(*) FROM small"), json!([[1]]));
+}
+
+#[test]
+fn answers_that_nobody_reads_take_room_from_queries_alone() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // Nobody is cut off for reading slowly while this test runs.
+    let server = start(dir.path(), "limits: { body_timeout: 5m }\n", 20_000);
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let body = json!({ "sql": "SELECT metric, repeat('x', 2000) AS long FROM latest" }).to_string();
+    let request = format!(
+        "POST /v1/query HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // Each reads the head of an answer of 20 MB, and then no more.
+    let heads: Vec<(TcpStream, String)> = (0..10)
+        .map(|_| {
+            let mut socket = TcpStream::connect(&address).expect("a socket");
+            socket.write_all(request.as_bytes()).expect("it listens");
+            let mut head = [0; 12];
+            socket.read_exact(&mut head).expect("it answers");
+            (socket, String::from_utf8_lossy(&head[9..]).into_owned())
+        })
+        .collect();
+    let statuses: Vec<&str> = heads.iter().map(|(_, status)| status.as_str()).collect();
+    assert_eq!(statuses, ["200", "200", "200", "200", "200", "200", "200", "200", "503", "503"]);
+    assert!(code(&server, "SELECT metric, repeat('x', 2000) AS long FROM latest").starts_with("unavailable: 8 large"));
+    assert_eq!(rows(&server, "SELECT count(*) FROM latest"), json!([[20_000]]), "small answers have room");
+    drop(heads);
+    let began = Instant::now();
+    while ask(&server, "SELECT metric, repeat('x', 2000) AS long FROM latest").0 != 200 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the room is not given back");
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]

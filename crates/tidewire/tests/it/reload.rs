@@ -171,3 +171,29 @@ fn what_needs_a_restart_is_named_and_the_rest_holds() {
     assert_eq!((title(&server), get(&server, "/v1/dashboards/new").0), ("After".into(), 200));
     assert_eq!(metric(&server, "tidewire_config_restart_needed"), "0");
 }
+
+#[test]
+fn the_limits_of_queries_hold_for_the_next_one() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(dir.path(), &with_title("One"));
+    let client = reqwest::blocking::Client::new();
+    let body: String = (0..20).map(|i| format!("{{\"metric\":\"m{i}\",\"value\":1,\"ts\":{i}}}\n")).collect();
+    let post = client.post(format!("{}/v1/streams/events", server.url())).body(body);
+    let answer = post.header("content-type", "application/x-ndjson").send().expect("it answers");
+    assert!(answer.status().is_success(), "{:?}", answer.text());
+    let rows = || {
+        let request = client.post(format!("{}/v1/query", server.url())).json(&json!({ "sql": "SELECT * FROM load" }));
+        let answer: Value = request.send().expect("it answers").json().expect("JSON");
+        (answer["rows"].clone(), answer["truncated"].clone())
+    };
+    let wait_for_rows = |wanted: (Value, Value)| {
+        let began = Instant::now();
+        while rows() != wanted {
+            assert!(began.elapsed() < PATIENCE, "{:?}", rows());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    wait_for_rows((json!(20), json!(false)));
+    write(dir.path(), &format!("limits: {{ query_rows: 7 }}\n{}", with_title("One")));
+    wait_for_rows((json!(7), json!(true)));
+}

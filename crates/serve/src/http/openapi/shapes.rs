@@ -126,7 +126,8 @@ fn taken(data_type: DataType) -> Shape {
         DataType::Timestamp => {
             let millis = of_type(Type::Integer).minimum(Some(YEARS.0)).maximum(Some(YEARS.1));
             let rfc3339 = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-            let about = "Milliseconds since 1970, or a text as RFC 3339 has it; in the years 0001 to 9999.";
+            let about =
+                "Milliseconds since 1970, or a text as RFC 3339 has it, without a zone UTC; in the years 0001 to 9999.";
             either(millis, rfc3339).description(Some(about)).into()
         }
         DataType::Date => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Date))).into(),
