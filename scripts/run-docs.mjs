@@ -151,7 +151,7 @@ class Reader {
         return;
       }
       if (Date.now() > end || running.done) {
-        throw new Error(`the ${name} terminal should show\n${expected}\nafter what was seen, but shows\n${running.output}`);
+        throw new Error(`the ${name} terminal should show\n${expected}\nafter what was seen`);
       }
       await pause(100);
     }
@@ -225,8 +225,12 @@ class Reader {
           throw new Error("nothing before this block prints it; name the terminal that does");
         }
         ran += 1;
+        for (const [name, { done, stopped }] of this.terminals) {
+          if (done && !stopped) throw new Error(`what ran in the ${name} terminal has ended by itself`);
+        }
       } catch (error) {
-        throw new Error(`${this.page}:${line}: ${error.message}`);
+        const shown = [...this.terminals].map(([name, { output }]) => `\n--- the ${name} terminal:\n${output}`);
+        throw new Error(`${this.page}:${line}: ${error.message}${shown.join("")}`);
       }
     }
     return ran;
@@ -242,8 +246,9 @@ class Reader {
 }
 
 /** A signal to all of a block's processes, as a terminal sends it. */
-function stop({ child, done }, signal) {
-  if (!done) process.kill(-child.pid, signal);
+function stop(running, signal) {
+  running.stopped = true;
+  if (!running.done) process.kill(-running.child.pid, signal);
 }
 
 async function freePort() {
