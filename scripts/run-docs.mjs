@@ -101,8 +101,8 @@ class Reader {
     child.stdout.setEncoding("utf8");
     let pending = "";
     child.stdout.on("data", (more) => {
-      // Whole lines, so that no address is cut in two.
-      const lines = (pending + more).split("\n");
+      // Whole lines, so that no address is cut in two. CSV ends its lines as RFC 4180 says.
+      const lines = (pending + more).split(/\r?\n/);
       pending = lines.pop();
       running.output += lines.map((line) => `${line.replaceAll(`:${this.port}`, `:${PORT}`)}\n`).join("");
     });
