@@ -14,7 +14,8 @@
 // Comments say what else a reader does:
 //
 //     <!-- run: Ctrl-C NAME -->               in the terminal of this name
-//     <!-- run: page PATH: TITLE, TITLE -->   opens a page; it has these panels, all of them live
+//     <!-- run: page PATH: TITLE, TITLE -->   opens a page, or looks again at the open one; it has
+//                                             these panels, all of them live
 //     <!-- run: not, WHY -->                  leaves the next block to the reader
 //
 // `tidewire` in a block is PROGRAM. It listens on a free port: port 8080 in the page's text is
@@ -63,6 +64,8 @@ function pattern(expected, whole) {
 /** A page being read: its directory, its terminals, what they have shown. */
 class Reader {
   terminals = new Map();
+  tabs = new Map();
+  browser;
   environment;
 
   constructor(page, port) {
@@ -163,35 +166,38 @@ class Reader {
     return running;
   }
 
-  /** Shows a page as a browser would, and waits until its panels are live. */
-  async open(path, titles) {
-    const browser = await openBrowser();
-    try {
-      const page = await browser.newPage();
-      const { faults } = watchConsole(page);
-      await page.goto(`http://127.0.0.1:${this.port}${path}`);
-      for (const title of titles) {
-        await until(`${path}: the panel ${title} is live`, async () => {
-          const { state } = await readPanel(page, title);
-          return state === "live" || state;
-        });
-      }
-      if (faults.length > 0) throw new Error(`${path}: the console is not silent: ${faults.join("; ")}`);
-    } finally {
-      await browser.close();
+  /** Opens a page, or looks at it where it is open already, and waits until its panels are live. */
+  async look(path, titles) {
+    this.browser ??= await openBrowser();
+    if (!this.tabs.has(path)) {
+      const tab = await this.browser.newPage();
+      this.tabs.set(path, { tab, watch: watchConsole(tab) });
+      await tab.goto(`http://127.0.0.1:${this.port}${path}`);
     }
+    const { tab, watch } = this.tabs.get(path);
+    for (const title of titles) {
+      await until(`${path}: the panel ${title} is live`, async () => {
+        const panel = tab.getByRole("region", { name: title, exact: true });
+        if ((await panel.count()) === 0) return "not there";
+        const { state } = await readPanel(tab, title);
+        return state === "live" || state;
+      });
+    }
+    if (watch.faults.length > 0) throw new Error(`${path}: the console is not silent: ${watch.faults.join("; ")}`);
   }
 
   async act(action) {
     const [, what, rest] = /^(Ctrl-C|page) (.+)$/.exec(action) ?? [];
     if (what === "Ctrl-C") {
       const running = this.terminal(rest);
+      // Pages that are open lose their connection, if this was the server.
+      for (const { watch } of this.tabs.values()) watch.expectLoss = true;
       stop(running, "SIGINT");
       const ended = await Promise.race([running.ended, pause(PATIENCE, "time-out", { ref: false })]);
       if (ended === "time-out") throw new Error(`Ctrl-C does not end what runs in the ${rest} terminal`);
     } else if (what === "page") {
       const [path, titles] = rest.split(": ");
-      await this.open(path, titles.split(", "));
+      await this.look(path, titles.split(", "));
     } else {
       throw new Error(`an unknown step: ${action}`);
     }
@@ -237,6 +243,7 @@ class Reader {
   }
 
   async close() {
+    await this.browser?.close();
     for (const running of this.terminals.values()) {
       stop(running, "SIGKILL");
       await running.ended;
