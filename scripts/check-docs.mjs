@@ -33,8 +33,8 @@ function files(folder, ending) {
 /** The headings of a page as GitHub makes anchors of them. */
 function anchors(path) {
   const text = readFileSync(path, "utf8").replaceAll(/^```[\s\S]*?^```/gm, "");
-  const slug = (heading) => heading.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-");
-  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => slug(heading));
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading.toLowerCase());
+  return headings.map((heading) => heading.replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-"));
 }
 
 const problems = [];

@@ -52,13 +52,14 @@ function steps(text) {
 
 /** What matches a printed text with its …; `whole` from the first line to the last. */
 function pattern(expected, whole) {
-  const lines = expected.trimEnd().split("\n");
-  const escaped = lines.map((line) =>
-    line.trim() === "…"
-      ? "(?:.*\\n)*?"
-      : `${line.trimEnd().replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&").replaceAll("…", ".*")}[ ]*\\n`,
-  );
-  return new RegExp(whole ? `^${escaped.join("")}$` : `(?:^|\\n)${escaped.join("")}`);
+  const literal = (line) => line.trimEnd().replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+  const lines = expected
+    .trimEnd()
+    .split("\n")
+    .map((line) => {
+      return line.trim() === "…" ? "(?:.*\\n)*?" : `${literal(line).replaceAll("…", ".*")}[ ]*\\n`;
+    });
+  return new RegExp(whole ? `^${lines.join("")}$` : `(?:^|\\n)${lines.join("")}`);
 }
 
 /** A page being read: its directory, its terminals, what they have shown. */
