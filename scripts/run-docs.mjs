@@ -14,7 +14,8 @@
 // Comments say what else a reader does:
 //
 //     <!-- run: Ctrl-C NAME -->               in the terminal of this name
-//     <!-- run: page PATH: TITLE, TITLE -->   opens a page; it has these panels, all of them live
+//     <!-- run: page PATH: TITLE, TITLE -->   opens a page, or looks again at the open one; it has
+//                                             these panels, all of them live
 //     <!-- run: not, WHY -->                  leaves the next block to the reader
 //
 // `tidewire` in a block is PROGRAM. It listens on a free port: port 8080 in the page's text is
@@ -51,18 +52,21 @@ function steps(text) {
 
 /** What matches a printed text with its …; `whole` from the first line to the last. */
 function pattern(expected, whole) {
-  const lines = expected.trimEnd().split("\n");
-  const escaped = lines.map((line) =>
-    line.trim() === "…"
-      ? "(?:.*\\n)*?"
-      : `${line.trimEnd().replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&").replaceAll("…", ".*")}[ ]*\\n`,
-  );
-  return new RegExp(whole ? `^${escaped.join("")}$` : `(?:^|\\n)${escaped.join("")}`);
+  const literal = (line) => line.trimEnd().replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+  const lines = expected
+    .trimEnd()
+    .split("\n")
+    .map((line) => {
+      return line.trim() === "…" ? "(?:.*\\n)*?" : `${literal(line).replaceAll("…", ".*")}[ ]*\\n`;
+    });
+  return new RegExp(whole ? `^${lines.join("")}$` : `(?:^|\\n)${lines.join("")}`);
 }
 
 /** A page being read: its directory, its terminals, what they have shown. */
 class Reader {
   terminals = new Map();
+  tabs = new Map();
+  browser;
   environment;
 
   constructor(page, port) {
@@ -101,8 +105,8 @@ class Reader {
     child.stdout.setEncoding("utf8");
     let pending = "";
     child.stdout.on("data", (more) => {
-      // Whole lines, so that no address is cut in two.
-      const lines = (pending + more).split("\n");
+      // Whole lines, so that no address is cut in two. CSV ends its lines as RFC 4180 says.
+      const lines = (pending + more).split(/\r?\n/);
       pending = lines.pop();
       running.output += lines.map((line) => `${line.replaceAll(`:${this.port}`, `:${PORT}`)}\n`).join("");
     });
@@ -151,7 +155,7 @@ class Reader {
         return;
       }
       if (Date.now() > end || running.done) {
-        throw new Error(`the ${name} terminal should show\n${expected}\nafter what was seen, but shows\n${running.output}`);
+        throw new Error(`the ${name} terminal should show\n${expected}\nafter what was seen`);
       }
       await pause(100);
     }
@@ -163,35 +167,38 @@ class Reader {
     return running;
   }
 
-  /** Shows a page as a browser would, and waits until its panels are live. */
-  async open(path, titles) {
-    const browser = await openBrowser();
-    try {
-      const page = await browser.newPage();
-      const { faults } = watchConsole(page);
-      await page.goto(`http://127.0.0.1:${this.port}${path}`);
-      for (const title of titles) {
-        await until(`${path}: the panel ${title} is live`, async () => {
-          const { state } = await readPanel(page, title);
-          return state === "live" || state;
-        });
-      }
-      if (faults.length > 0) throw new Error(`${path}: the console is not silent: ${faults.join("; ")}`);
-    } finally {
-      await browser.close();
+  /** Opens a page, or looks at it where it is open already, and waits until its panels are live. */
+  async look(path, titles) {
+    this.browser ??= await openBrowser();
+    if (!this.tabs.has(path)) {
+      const tab = await this.browser.newPage();
+      this.tabs.set(path, { tab, watch: watchConsole(tab) });
+      await tab.goto(`http://127.0.0.1:${this.port}${path}`);
     }
+    const { tab, watch } = this.tabs.get(path);
+    for (const title of titles) {
+      await until(`${path}: the panel ${title} is live`, async () => {
+        const panel = tab.getByRole("region", { name: title, exact: true });
+        if ((await panel.count()) === 0) return "not there";
+        const { state } = await readPanel(tab, title);
+        return state === "live" || state;
+      });
+    }
+    if (watch.faults.length > 0) throw new Error(`${path}: the console is not silent: ${watch.faults.join("; ")}`);
   }
 
   async act(action) {
     const [, what, rest] = /^(Ctrl-C|page) (.+)$/.exec(action) ?? [];
     if (what === "Ctrl-C") {
       const running = this.terminal(rest);
+      // Pages that are open lose their connection, if this was the server.
+      for (const { watch } of this.tabs.values()) watch.expectLoss = true;
       stop(running, "SIGINT");
       const ended = await Promise.race([running.ended, pause(PATIENCE, "time-out", { ref: false })]);
       if (ended === "time-out") throw new Error(`Ctrl-C does not end what runs in the ${rest} terminal`);
     } else if (what === "page") {
       const [path, titles] = rest.split(": ");
-      await this.open(path, titles.split(", "));
+      await this.look(path, titles.split(", "));
     } else {
       throw new Error(`an unknown step: ${action}`);
     }
@@ -225,14 +232,19 @@ class Reader {
           throw new Error("nothing before this block prints it; name the terminal that does");
         }
         ran += 1;
+        for (const [name, { done, stopped }] of this.terminals) {
+          if (done && !stopped) throw new Error(`what ran in the ${name} terminal has ended by itself`);
+        }
       } catch (error) {
-        throw new Error(`${this.page}:${line}: ${error.message}`);
+        const shown = [...this.terminals].map(([name, { output }]) => `\n--- the ${name} terminal:\n${output}`);
+        throw new Error(`${this.page}:${line}: ${error.message}${shown.join("")}`);
       }
     }
     return ran;
   }
 
   async close() {
+    await this.browser?.close();
     for (const running of this.terminals.values()) {
       stop(running, "SIGKILL");
       await running.ended;
@@ -242,8 +254,9 @@ class Reader {
 }
 
 /** A signal to all of a block's processes, as a terminal sends it. */
-function stop({ child, done }, signal) {
-  if (!done) process.kill(-child.pid, signal);
+function stop(running, signal) {
+  running.stopped = true;
+  if (!running.done) process.kill(-running.child.pid, signal);
 }
 
 async function freePort() {
