@@ -83,10 +83,13 @@ impl Running {
         process.end();
     }
 
-    /// How it ended. It has closed its pipes: the wait is short.
-    fn wait(&self) -> io::Result<ExitStatus> {
+    /// How it ended, and whether nobody wanted it any longer. It has closed its pipes: the wait is
+    /// short.
+    fn wait(&self) -> io::Result<(ExitStatus, bool)> {
         let mut process = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        process.child.as_mut().map_or(Err(io::ErrorKind::NotFound.into()), Child::wait)
+        let unwanted = process.unwanted;
+        let status = process.child.as_mut().map_or(Err(io::ErrorKind::NotFound.into()), Child::wait)?;
+        Ok((status, unwanted))
     }
 }
 
@@ -187,7 +190,7 @@ impl Talk {
         let _ = stderr.take(MAX_COMPLAINT).read_to_string(&mut complaint);
         match (answer, self.running.wait()) {
             (Ok(answer), _) => answer,
-            (Err(error), Ok(status)) => died(asked, status, &complaint, &error),
+            (Err(error), Ok(ended)) => died(asked, ended, &complaint, &error),
             (Err(_), Err(error)) => fault("its process", &error),
         }
     }
@@ -225,7 +228,12 @@ impl Talk {
 }
 
 /// Why there is no process any longer.
-fn died(asked: &Asked, status: ExitStatus, complaint: &str, error: &io::Error) -> Result<QueryAnswer, QueryError> {
+fn died(
+    asked: &Asked,
+    (status, unwanted): (ExitStatus, bool),
+    complaint: &str,
+    error: &io::Error,
+) -> Result<QueryAnswer, QueryError> {
     match status.signal() {
         // Out of memory, or of stack: an allocation that fails is the end of a program.
         Some(libc::SIGABRT | libc::SIGSEGV | libc::SIGBUS) => {
@@ -233,10 +241,10 @@ fn died(asked: &Asked, status: ExitStatus, complaint: &str, error: &io::Error) -
             Err(QueryError::TooLarge { limit: asked.memory })
         }
         Some(libc::SIGXCPU) => Err(QueryError::TimedOut { limit: asked.timeout() }),
-        // Who asked has gone, or has heard already that it took too long: then nobody hears this.
-        // Else the system had no memory left.
+        // Who asked has gone, or has heard already that it took too long.
+        Some(libc::SIGKILL) if unwanted => Err(QueryError::TimedOut { limit: asked.timeout() }),
         Some(libc::SIGKILL) => {
-            tracing::warn!("a query was killed, by the system if its memory was short");
+            tracing::warn!("a query was killed from outside: the system may have no memory left");
             Err(QueryError::TooLarge { limit: asked.memory })
         }
         _ => fault("its process", &format!("{error}, {status}: {}", complaint.trim())),

@@ -220,6 +220,12 @@ fn timestamp(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
+/// The same, and a time without a zone, which is read as UTC.
+fn moment(text: &str) -> Option<i64> {
+    let utc = || jiff::tz::Offset::UTC.to_timestamp(text.parse::<jiff::civil::DateTime>().ok()?).ok();
+    timestamp(text).or_else(|| utc().map(jiff::Timestamp::as_millisecond))
+}
+
 /// Names that times have; the best first.
 const TIME_NAMES: [&str; 10] =
     ["event_time", "timestamp", "ts", "time", "datetime", "date_time", "at", "created_at", "updated_at", "date"];
@@ -237,7 +243,7 @@ fn time(sample: &Sample, columns: &[Column]) -> Option<Time> {
     let candidates = sample.fields.iter().zip(columns).filter(|(_, c)| is_time(c));
     let every = |c: &Column| sample.fits(std::slice::from_ref(&c.column), Some(&c.column.name));
     let (field, found) = candidates.filter(|(_, c)| every(c)).min_by_key(|(_, c)| rank(&c.column.name))?;
-    let millis = |value: &Value| value.as_str().and_then(timestamp).or_else(|| integer(value));
+    let millis = |value: &Value| value.as_str().and_then(moment).or_else(|| integer(value));
     let times: Vec<i64> = field.values.iter().filter_map(millis).collect();
     let (first, last) = (*times.iter().min()?, *times.iter().max()?);
     let mut newest = i64::MIN;
