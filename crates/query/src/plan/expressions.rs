@@ -203,6 +203,8 @@ fn check_column(ident: &Ident, names: &Names<'_>, problems: &mut Vec<Problem>) {
     let hint = if !names.windowed && matches!(name.as_str(), "window_start" | "window_end") {
         let time = names.time.unwrap_or("time_column");
         format!("it comes from FROM TUMBLE({}, {time}, INTERVAL '10 seconds')", names.stream)
+    } else if ["second", "minute", "hour", "day", "week", "month", "year"].contains(&name.as_str()) {
+        format!("a unit of time is a text: '{name}'")
     } else if ident.value.starts_with(['‘', '’', '“', '”', '„']) {
         format!("texts stand between straight single quotes: '{}'", ident.value.trim_matches(['‘', '’', '“', '”', '„']))
     } else {

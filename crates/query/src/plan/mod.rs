@@ -1,5 +1,6 @@
 //! SQL to a [`Plan`], or every reason why not.
 
+mod culprit;
 pub(crate) mod expressions;
 mod growth;
 mod json;

@@ -95,6 +95,10 @@ fn hint(message: &str, tokens: &[TokenWithSpan], place: Location) -> String {
         (Some(Token::Word(_)), Some(Token::Word(word))) if word.keyword == Keyword::NoKeyword => {
             format!("is there a comma missing before `{}`, or before the word in front of it?", word.value)
         }
+        (_, Some(Token::ExclamationMark)) => "write NOT".to_owned(),
+        (_, Some(Token::Colon | Token::Placeholder(_))) => {
+            "a choice is written CASE WHEN condition THEN x ELSE y END".to_owned()
+        }
         (Some(Token::Eq), Some(Token::Eq)) => "equal is written with one `=`".to_owned(),
         (_, Some(Token::LBracket)) => {
             "a field of json is read by column ->> 'field'; names need no brackets".to_owned()

@@ -1,6 +1,6 @@
 //! From a parsed query to a [`Plan`]: planned by DataFusion, split, and given its key.
 
-use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::{DataType as Arrow, Field, FieldRef, Schema as ArrowSchema, SchemaRef, TimeUnit},
@@ -8,21 +8,19 @@ use datafusion::{
     error::DataFusionError,
     execution::session_state::SessionState,
     logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan},
-    sql::sqlparser::{
-        ast::{Expr as SqlExpr, GroupByExpr, SelectItem, SetExpr, Spanned, Statement, Visit, Visitor},
-        tokenizer::Span,
-    },
+    sql::sqlparser::{ast::Statement, tokenizer::Span},
 };
 use model::FeedSchema;
 
 use super::{
     GroupColumn, Grouped, Inner, Kind, Plan, SEQ, Stateless, Window,
+    culprit::culprit,
     names::suggest,
     output::{self, Draft, draft, finish, json_columns, key_exprs, named_key},
     session,
     split::{Split, aggregates, columns, physical, split},
     sql::{Parsed, Problem},
-    told::{from_datafusion, message, no_column, told, type_name},
+    told::{from_datafusion, no_column, told, type_name},
     window::Tumble,
 };
 use crate::{
@@ -95,48 +93,11 @@ impl Planner<'_> {
             None => self.told(error),
         };
         let problem = problem.hint_unless_any("only SELECT … FROM … WHERE … GROUP BY … HAVING is read");
-        let problem = match self.culprit(error, statement, table) {
+        let problem = match culprit(&self.state, error, statement, (&self.stream.name, table)) {
             Some(span) if !problem.has_place() => problem.at(span),
             _ => problem,
         };
         problem.error(Part::Sql)
-    }
-
-    /// Most errors of DataFusion have no place. The smallest expression that gives the same
-    /// error when it is selected alone is the one it is about.
-    fn culprit(&self, error: &DataFusionError, statement: &Statement, table: &SchemaRef) -> Option<Span> {
-        /// Each is planned, which takes a millisecond or so.
-        const MOST: usize = 200;
-        struct Expressions(Vec<SqlExpr>);
-        impl Visitor for Expressions {
-            type Break = ();
-            fn post_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<()> {
-                self.0.push(expr.clone());
-                if self.0.len() < MOST { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            }
-        }
-        let Statement::Query(query) = statement else { return None };
-        let SetExpr::Select(select) = query.body.as_ref() else { return None };
-        let mut expressions = Expressions(Vec::new());
-        let _ = select.visit(&mut expressions);
-        let message_of_all = message(error);
-        let mut alone = query.clone();
-        for expr in expressions.0 {
-            let span = expr.span();
-            if let SetExpr::Select(select) = alone.body.as_mut() {
-                select.projection = vec![SelectItem::UnnamedExpr(expr)];
-                select.selection = None;
-                select.having = None;
-                select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
-            }
-            let statement = Statement::Query(alone.clone());
-            let planned = session::optimized(&self.state, statement, &self.stream.name, table.clone());
-            if planned.is_err_and(|e| message(&e) == message_of_all) {
-                return Some(span);
-            }
-        }
-        let condition = select.selection.as_ref().or(select.having.as_ref());
-        condition.filter(|_| message_of_all.contains("predicate")).map(Spanned::span)
     }
 
     /// A query without groups.
@@ -210,6 +171,7 @@ impl Planner<'_> {
                     let columns = schema.fields().iter().map(|f| f.name().as_str());
                     told.says(format!("the query has no column `{name}`")).hint(suggest(&name, "columns", columns))
                 }
+                None if matches!(error.find_root(), DataFusionError::SQL(..)) => told.hint(hint),
                 None => told,
             }
         };

@@ -193,6 +193,12 @@ fn operands(message: &str) -> Option<Problem> {
         };
         return Some(Problem::new(format!("{left} {operator} {right} cannot be computed")).hint(hint));
     }
+    if message.starts_with("Unsupported binary operator") || message.starts_with("Unsupported SQL unary operator") {
+        return Some(
+            Problem::new("an operator that is none here")
+                .hint("write AND, OR, NOT, =, <>, LIKE; a regular expression is matched by text ~ 'expression'"),
+        );
+    }
     let comparison = message.split_once("for comparison operation ").and_then(|(_, rest)| both(rest));
     if let Some((left, operator, right)) = comparison {
         let types = [left.as_str(), right.as_str()];
