@@ -19,6 +19,7 @@ use model::Reason;
 use crate::{
     letter::Refused,
     plan::{Grouped, Window},
+    watermark::other_unit,
 };
 
 /// The windows of a batch's rows.
@@ -118,10 +119,12 @@ fn refuse_late(query: &Grouped, window: Window, batch: &RecordBatch, starts: &St
         Ok(passed) => (0..passed.batch.num_rows()).map(|row| passed.origin(row)).collect(),
         Err(_) => all,
     };
+    let times = batch.column(window.time).as_primitive::<TimestampMillisecondType>();
     for row in wanted {
         let start = starts.of(row);
         let end = window.tumble.end(start);
-        let message = || format!("the window {start} to {end} is closed: the watermark is {closed}");
+        let unit = other_unit(times.value(row), closed);
+        let message = || format!("the window {start} to {end} is closed: the watermark is {closed}{unit}");
         dead.push(Reason::Late, message, batch, row);
     }
 }
