@@ -1,7 +1,7 @@
 //! What `tidewire check` says of wrong configurations: `golden/check.txt` holds each with
 //! the exact answer, and where the answer says what to do, the configuration after doing it.
 //!
-//! After a change of messages: `UPDATE_GOLDEN=1 cargo test -p tidewire wrong_configurations`
+//! After a change of messages: `TIDEWIRE_WRITE_GOLDEN=1 cargo test -p tidewire wrong_configurations`
 //! rewrites the answers; read each as the user who made the mistake.
 
 use std::{
@@ -215,7 +215,7 @@ fn each_is_answered_with_place_cause_and_remedy() {
             }
         }
     }
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("TIDEWIRE_WRITE_GOLDEN").is_some() {
         fs::write(GOLDEN, &new).expect("the golden file is written");
     }
     assert!(wrong.is_empty(), "{wrong}");
