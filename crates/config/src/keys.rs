@@ -45,7 +45,7 @@ const fn or(name: &'static str, shape: Shape, default: &'static str, about: &'st
     key(name, shape, Absent::Means(default), about)
 }
 
-const LATER: &str = "not in this version";
+const LATER: &str = "not in this version: take it out";
 
 /// A whole configuration.
 pub(crate) static ROOT: Section = Section {

@@ -159,7 +159,13 @@ fn is_yaml(path: &Path) -> bool {
 
 fn text(path: &Path) -> Result<String, Problem> {
     let fail = |error: &io::Error| {
-        let hint = (error.kind() == io::ErrorKind::NotFound).then(|| NAME_ONE.to_owned());
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => Some(NAME_ONE.to_owned()),
+            io::ErrorKind::PermissionDenied => {
+                Some(format!("let the user who runs tidewire read it: `chmod a+r {}`", path.display()))
+            }
+            _ => None,
+        };
         whole(format!("{}: {}", path.display(), said(error)), hint)
     };
     let file = fs::File::open(path).map_err(|e| fail(&e))?;
@@ -180,7 +186,7 @@ fn text(path: &Path) -> Result<String, Problem> {
             Err(at(path, b"", "the file is in UTF-16, not UTF-8", "save the file as UTF-8"))
         }
         Some(end) => {
-            Err(at(path, &text.as_bytes()[..end], "this is no text file: it has a byte 0", "is it the right file?"))
+            Err(at(path, &text.as_bytes()[..end], "this is no text file: it has a byte 0", "name a YAML file with -c"))
         }
     }
 }

@@ -151,7 +151,9 @@ fn syntax(file: usize, error: &ScanError) -> Fault {
         ErrorKind::ExpectedFlowMappingSeparator
         | ErrorKind::ExpectedFlowSequenceSeparator
         | ErrorKind::UnclosedFlowCollection { .. } => Some("look for a bracket that is not closed, here or above"),
-        ErrorKind::RecursionLimitExceeded => Some("that is more than any configuration needs"),
+        ErrorKind::RecursionLimitExceeded => {
+            Some("that is more than any configuration needs: look for brackets that are not closed")
+        }
         ErrorKind::UnclosedQuotedScalar
         | ErrorKind::InvalidTrailingDoubleQuotedScalar
         | ErrorKind::InvalidTrailingSingleQuotedScalar => Some("look for a quote that is not closed, here or above"),

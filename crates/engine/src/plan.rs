@@ -1,7 +1,7 @@
 //! From a configuration to planned feeds: what `tidewire check` runs, and what a
 //! start begins with.
 
-use config::{Combine, Config, Problem};
+use config::{Combine, Config, Problem, advice};
 use model::{Column, DataType, Schema};
 use query::{FeedDef, Part, Plan, QueryError, StreamDef};
 
@@ -43,7 +43,7 @@ pub fn plan(config: &Config) -> Result<Vec<Plan>, Vec<Problem>> {
     for feed in &config.feeds {
         match query::plan(&streams, &definition(feed)) {
             Ok(plan) => plans.push(plan),
-            Err(errors) => problems.extend(errors.into_iter().map(|e| problem(feed, e))),
+            Err(errors) => problems.extend(errors.into_iter().map(|e| problem(config, feed, e))),
         }
     }
     for dashboard in &config.dashboards {
@@ -80,7 +80,7 @@ pub(crate) fn millis(duration: std::time::Duration) -> i64 {
 }
 
 /// Points an error of the query into the YAML file.
-fn problem(feed: &config::Feed, error: QueryError) -> Problem {
+fn problem(config: &Config, feed: &config::Feed, error: QueryError) -> Problem {
     let text = match error.part {
         Part::DeleteWhen => feed.delete_when.as_ref(),
         Part::Sql => Some(&feed.sql),
@@ -94,7 +94,10 @@ fn problem(feed: &config::Feed, error: QueryError) -> Problem {
     Problem {
         place: place.or(whole).or_else(|| Some(feed.place.clone())),
         message: format!("feed `{}`: {}", feed.name, error.message),
-        hint: error.hint,
+        hint: match error.no_stream.and_then(|name| config.feeds.iter().find(|other| other.name == name)) {
+            Some(other) => Some(format!("`{}` is a feed, and a feed reads a stream: repeat its SQL here", other.name)),
+            None => error.hint,
+        },
     }
 }
 
@@ -108,7 +111,8 @@ fn check_panel(dashboard: &str, panel: &config::Panel, plan: &Plan, problems: &m
                 let names: Vec<&str> = schema.columns.iter().map(|c| c.name.as_str()).collect();
                 Some((
                     format!("`{}`: feed `{}` has no column `{}`", named.key, panel.feed, named.column),
-                    format!("its columns are {}", names.join(", ")),
+                    advice(&named.column, "columns", &names)
+                        .unwrap_or_else(|| format!("its columns are {}", names.join(", "))),
                 ))
             }
             // What is counted need not be a number.

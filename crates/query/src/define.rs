@@ -68,4 +68,6 @@ pub struct QueryError {
     pub at: Option<(u32, u32)>,
     /// Which text it is about.
     pub part: Part,
+    /// The name that stands for a stream and is none; the caller may know what else it is.
+    pub no_stream: Option<String>,
 }

@@ -110,7 +110,9 @@ impl Watermarks {
                 }
                 let ahead = times.value(row).saturating_sub(clock);
                 let most = self.options.max_ahead_ms.unwrap_or_default();
-                let message = || format!("its time is {ahead} ms ahead of its arrival, `max_ahead` allows {most} ms");
+                let unit = other_unit(times.value(row), clock);
+                let message =
+                    || format!("its time is {ahead} ms ahead of its arrival, `max_ahead` allows {most} ms{unit}");
                 dead.push(Reason::Ahead, message, batch, row);
             }
             let mask: BooleanArray = (0..times.len()).map(|row| Some(good(row))).collect();
@@ -205,6 +207,25 @@ impl Watermarks {
     }
 }
 
+/// What to add to the refusal of a time that is plainly not in milliseconds: one that comes
+/// near the time it was compared with if it is taken for another unit. Empty if there is none.
+pub(crate) fn other_unit(time: i64, near: i64) -> &'static str {
+    /// Ten years.
+    const NEAR: i64 = 315_576_000_000;
+    let is_near = |time: i64| time > 0 && time.saturating_sub(near).saturating_abs() < NEAR;
+    if is_near(time) {
+        ""
+    } else if is_near(time.saturating_mul(1_000)) {
+        "; it seems to be in seconds, and a timestamp is in milliseconds"
+    } else if is_near(time / 1_000) {
+        "; it seems to be in microseconds, and a timestamp is in milliseconds"
+    } else if is_near(time / 1_000_000) {
+        "; it seems to be in nanoseconds, and a timestamp is in milliseconds"
+    } else {
+        ""
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -296,5 +317,24 @@ mod tests {
         }
         assert!(Watermarks::restore(OPTIONS, &bytes[1..]).is_err());
         assert!(Watermarks::restore(OPTIONS, &[]).is_err());
+    }
+
+    #[test]
+    fn times_in_other_units_are_told() {
+        let now = 1_769_860_800_000;
+        for (time, unit) in [
+            (now, ""),
+            (now - 86_400_000, ""),
+            (now / 1_000, "in seconds"),
+            (now * 1_000, "in microseconds"),
+            (now * 1_000_000, "in nanoseconds"),
+            (0, ""),
+            (i64::MIN, ""),
+            (i64::MAX, ""),
+        ] {
+            let told = other_unit(time, now);
+            assert!(if unit.is_empty() { told.is_empty() } else { told.contains(unit) }, "{time}: {told}");
+        }
+        assert_eq!(other_unit(1_000, i64::MIN), "");
     }
 }

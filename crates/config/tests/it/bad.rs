@@ -20,7 +20,7 @@ t.yaml:1:1: unknown key `listn` in the configuration
 t.yaml:2:1: unknown key `banana` in the configuration
   the keys here are `listen`, `data_dir`, `durability`, `insecure`, `cors`, `limits`, `streams`, `feeds`, `dashboards`
 t.yaml:3:1: unknown key `sinks` in the configuration
-  not in this version
+  not in this version: take it out
 ",
     );
     check(

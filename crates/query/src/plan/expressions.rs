@@ -8,8 +8,9 @@ use datafusion::{
     logical_expr::Volatility,
     sql::sqlparser::{
         ast::{
-            DataType as SqlType, DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments, Ident,
-            ObjectNamePart, Select, SelectItem, Spanned, Visit, VisitMut, visit_expressions, visit_expressions_mut,
+            AccessExpr, DataType as SqlType, DuplicateTreatment, Expr, Function, FunctionArgumentClause,
+            FunctionArguments, Ident, ObjectNamePart, Select, SelectItem, Spanned, Subscript, Visit, VisitMut,
+            visit_expressions, visit_expressions_mut,
         },
         tokenizer::Span,
     },
@@ -87,7 +88,11 @@ pub(crate) struct Names<'a> {
     pub(crate) tables: BTreeSet<String>,
     pub(crate) windowed: bool,
     pub(crate) stream: &'a str,
+    /// The stream's event time.
+    pub(crate) time: Option<&'a str>,
 }
+
+pub(crate) const SUBQUERY: &str = "a SELECT within an expression is not here yet";
 
 pub(crate) fn aliases(select: &Select) -> BTreeSet<String> {
     let alias = |item: &SelectItem| match item {
@@ -139,6 +144,14 @@ pub(crate) fn check_expressions<V: Visit>(
             Expr::Identifier(ident) => check_column(ident, names, problems),
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {
                 [table, column] if names.tables.contains(&folded(table)) => check_column(column, names, problems),
+                [column, field, ..] if names.columns.contains(&folded(column).as_str()) => problems.push(
+                    Problem::new(format!(
+                        "`{}` is a column, and no table with a column `{}`",
+                        column.value, field.value
+                    ))
+                    .hint(format!("a field of json is read by {} ->> '{}'", column.value, field.value))
+                    .at(column.span),
+                ),
                 [table, ..] => problems.push(
                     Problem::new(format!("the query reads no `{}`", table.value))
                         .hint(suggest(&table.value, "what it reads", names.tables.iter().map(String::as_str)))
@@ -147,10 +160,32 @@ pub(crate) fn check_expressions<V: Visit>(
                 [] => {}
             },
             Expr::Function(function) => aggregates |= check_function(function, state, problems),
-            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => problems.push(
-                Problem::new("a SELECT within an expression is not here yet")
-                    .hint("write one SELECT over the stream")
-                    .at(expr.span()),
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                problems.push(Problem::new(SUBQUERY).hint("write one SELECT over the stream").at(expr.span()));
+            }
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let field = match access_chain.first() {
+                    Some(AccessExpr::Subscript(Subscript::Index { index })) => index.to_string(),
+                    _ => "'field'".to_owned(),
+                };
+                problems.push(
+                    Problem::new(format!("`{expr}`: brackets read nothing here"))
+                        .hint(format!("a field of json is read by {root} ->> {field}"))
+                        .at(root.span()),
+                );
+            }
+            Expr::Array(array) => {
+                let inner = array.elem.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                problems.push(
+                    Problem::new("brackets make a list, and lists cannot be made here")
+                        .hint(format!("a name stands alone or between double quotes: {inner}"))
+                        .at(expr.span()),
+                );
+            }
+            Expr::Substring { expr: inner, substring_from: None, substring_for: None, .. } => problems.push(
+                Problem::new("substr() does not say where to begin")
+                    .hint(format!("write substr({inner}, 1, 5) for the first five letters"))
+                    .at(inner.span()),
             ),
             Expr::Cast { data_type, expr: inner, .. } => check_type(data_type, inner.span(), problems),
             _ => {}
@@ -166,12 +201,47 @@ fn check_column(ident: &Ident, names: &Names<'_>, problems: &mut Vec<Problem>) {
         return;
     }
     let hint = if !names.windowed && matches!(name.as_str(), "window_start" | "window_end") {
-        format!("it comes from FROM TUMBLE({}, time_column, INTERVAL '10 seconds')", names.stream)
+        let time = names.time.unwrap_or("time_column");
+        format!("it comes from FROM TUMBLE({}, {time}, INTERVAL '10 seconds')", names.stream)
+    } else if ["second", "minute", "hour", "day", "week", "month", "year"].contains(&name.as_str()) {
+        format!("a unit of time is a text: '{name}'")
+    } else if ident.value.starts_with(['‘', '’', '“', '”', '„']) {
+        format!("texts stand between straight single quotes: '{}'", ident.value.trim_matches(['‘', '’', '“', '”', '„']))
     } else {
         let candidates = names.columns.iter().copied().chain(names.aliases.iter().map(String::as_str));
-        suggest(&ident.value, "columns", candidates)
+        match nearest(&name, candidates.clone()) {
+            None if ident.quote_style.is_some() => {
+                format!("double quotes make a name; a text stands between single ones: '{}'", ident.value)
+            }
+            _ => suggest(&ident.value, "columns", candidates),
+        }
     };
     problems.push(Problem::new(format!("there is no column `{}`", ident.value)).hint(hint).at(ident.span));
+}
+
+/// Aggregates in WHERE, which comes before there are groups; whether there was one.
+pub(crate) fn check_where(condition: &Expr, problems: &mut Vec<Problem>) -> bool {
+    // Those of a SELECT within are its own.
+    let within = visit_expressions(condition, |expr| match expr {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    if within.is_break() {
+        return false;
+    }
+    let found = visit_expressions(condition, |expr| match expr {
+        Expr::Function(call) if supported().any(|name| call.name.to_string().eq_ignore_ascii_case(name)) => {
+            ControlFlow::Break((call.to_string(), call.name.span()))
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    let ControlFlow::Break((call, span)) = found else { return false };
+    problems.push(
+        Problem::new(format!("{call} stands in WHERE, which chooses rows before they are aggregated"))
+            .hint("move the condition to HAVING, behind GROUP BY")
+            .at(span),
+    );
+    true
 }
 
 /// Checks a call; whether it is an aggregate.
@@ -216,22 +286,57 @@ fn check_function(function: &Function, state: &SessionState, problems: &mut Vec<
         Some(_) => {}
         None if state.window_functions().contains_key(&name) => problems.push(window_function().at(span)),
         None => {
-            let mut known: Vec<&str> = state.scalar_functions().keys().map(String::as_str).collect();
+            // None that would be refused in its turn.
+            let scalar = state
+                .scalar_functions()
+                .iter()
+                .filter(|(name, f)| !NOW.contains(&name.as_str()) && f.signature().volatility != Volatility::Volatile);
+            let mut known: Vec<&str> = scalar.map(|(name, _)| name.as_str()).collect();
             known.extend(supported().map(|name: &str| name));
             let hint = match (name.as_str(), nearest(&name, known.into_iter())) {
                 ("tumble" | "hop" | "session" | "count_window", _) => {
-                    "windows stand in FROM: FROM TUMBLE(…)".to_owned()
+                    "windows stand in FROM: FROM TUMBLE(stream, time_column, INTERVAL '10 seconds')".to_owned()
                 }
                 ("json_get", _) => {
                     "write column -> 'field', or json_get_str, json_get_int, json_get_float or json_get_bool".to_owned()
                 }
-                (_, Some(near)) => format!("did you mean `{near}`?"),
-                (_, None) => "see the list of functions in the documentation".to_owned(),
+                (_, near) => match (called_elsewhere(&name), near) {
+                    (Some(here), _) => format!("write {here}"),
+                    (None, Some(near)) => format!("did you mean `{near}`?"),
+                    (None, None) => {
+                        let aggregates = supported().collect::<Vec<_>>().join(", ");
+                        format!("functions are those of Apache DataFusion; aggregates: {aggregates}")
+                    }
+                },
             };
-            problems.push(Problem::new(format!("there is no function `{name}`")).hint(hint).at(span));
+            problems.push(Problem::new(format!("there is no function `{}`", function.name)).hint(hint).at(span));
         }
     }
     false
+}
+
+/// What other databases call otherwise.
+fn called_elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "len" | "strlen" => "length(text)",
+        "isnull" => "x IS NULL",
+        "if" | "iif" | "iff" | "decode" => "CASE WHEN condition THEN x ELSE y END",
+        "group_concat" | "listagg" | "wm_concat" => "string_agg(value, ', ')",
+        "quantile" | "percentile" | "percentile_disc" | "p50" | "p90" | "p95" | "p99" => "percentile_cont(value, 0.95)",
+        "countif" | "count_if" => "count(*) FILTER (WHERE condition)",
+        "sumif" | "sum_if" => "sum(value) FILTER (WHERE condition)",
+        "uniq" | "count_distinct" | "countdistinct" | "uniqexact" => "count(DISTINCT x)",
+        "rate" | "irate" | "increase" => "count(*) or sum(value) over TUMBLE, divided by its seconds",
+        "tostartofsecond" | "tostartofminute" | "tostartofhour" | "tostartofday" | "time_bucket" | "datetrunc" => {
+            "date_trunc('minute', time_column), or FROM TUMBLE(…) and window_start"
+        }
+        "any" | "any_value" | "first" | "earliest" => "first_value(x ORDER BY time_column)",
+        "last" | "latest" | "argmax" => "last_value(x ORDER BY time_column)",
+        "getdate" | "sysdate" | "unix_timestamp" => "the event's time: a query has no clock",
+        "json_extract" | "json_value" | "get_json_object" | "json_extract_string" => "column ->> 'field'",
+        "todate" | "to_datetime" | "from_unixtime" => "to_timestamp(…)",
+        _ => return None,
+    })
 }
 
 /// Every aggregate that feeds can have.

@@ -1,14 +1,17 @@
 //! SQL to a [`Plan`], or every reason why not.
 
+mod culprit;
 pub(crate) mod expressions;
 mod growth;
 mod json;
 pub(crate) mod names;
 pub(crate) mod output;
+pub(crate) mod parse;
 pub(crate) mod planner;
 pub(crate) mod session;
 mod split;
 pub(crate) mod sql;
+pub(crate) mod told;
 mod window;
 
 use std::sync::Arc;
@@ -146,11 +149,11 @@ fn plan_here(streams: &[StreamDef], feed: &FeedDef) -> Result<Plan, Vec<QueryErr
     }
 }
 
-/// One error for a place is enough.
+/// One error of a kind is enough: a misspelt column is often named twice.
 fn deduplicated(errors: Vec<QueryError>) -> Vec<QueryError> {
     let mut kept: Vec<QueryError> = Vec::new();
     for error in errors {
-        if !kept.iter().any(|k| k.message == error.message && (k.at == error.at || error.at.is_none())) {
+        if !kept.iter().any(|k| k.message == error.message) {
             kept.push(error);
         }
     }

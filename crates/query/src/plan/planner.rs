@@ -8,16 +8,19 @@ use datafusion::{
     error::DataFusionError,
     execution::session_state::SessionState,
     logical_expr::{Aggregate as LogicalAggregate, Expr, LogicalPlan},
-    sql::sqlparser::tokenizer::{Location, Span},
+    sql::sqlparser::{ast::Statement, tokenizer::Span},
 };
 use model::FeedSchema;
 
 use super::{
     GroupColumn, Grouped, Inner, Kind, Plan, SEQ, Stateless, Window,
+    culprit::culprit,
+    names::suggest,
     output::{self, Draft, draft, finish, json_columns, key_exprs, named_key},
     session,
     split::{Split, aggregates, columns, physical, split},
     sql::{Parsed, Problem},
+    told::{from_datafusion, no_column, told, type_name},
     window::Tumble,
 };
 use crate::{
@@ -46,7 +49,7 @@ impl Planner<'_> {
         let table = with_window(&input, parsed.window.is_some());
         let statement = parsed.statement.clone();
         let optimized = session::optimized(&self.state, statement, &self.stream.name, table.clone())
-            .map_err(|e| vec![from_datafusion(&e, Part::Sql)])?;
+            .map_err(|e| vec![self.refused(&e, &parsed.statement, &table)])?;
         let split = split(&optimized).map_err(|p| vec![p.error(Part::Sql)])?;
         let scan = DFSchema::try_from_qualified_schema(TableReference::bare(self.stream.name.as_str()), &table)
             .map_err(internal)?;
@@ -69,6 +72,32 @@ impl Planner<'_> {
         let Shape { output, kind } = shape;
         let stream = self.stream.name.clone();
         Ok(Plan(Arc::new(Inner { stream, output, fingerprint, kind })))
+    }
+
+    fn told(&self, error: &DataFusionError) -> Problem {
+        told(error, &|name| {
+            let scalar = self.state.scalar_functions().get(name).and_then(|f| f.documentation());
+            let aggregate = self.state.aggregate_functions().get(name).and_then(|f| f.documentation());
+            scalar.or(aggregate).map(|doc| doc.syntax_example.clone())
+        })
+    }
+
+    /// What DataFusion refused, at its place.
+    fn refused(&self, error: &DataFusionError, statement: &Statement, table: &SchemaRef) -> QueryError {
+        let problem = match no_column(error) {
+            // All other names were checked before.
+            Some(name) => self
+                .told(error)
+                .says(format!("`{name}` is a name that SELECT gives, and cannot be read here"))
+                .hint(format!("write what stands before AS {name} instead")),
+            None => self.told(error),
+        };
+        let problem = problem.hint_unless_any("only SELECT … FROM … WHERE … GROUP BY … HAVING is read");
+        let problem = match culprit(&self.state, error, statement, (&self.stream.name, table)) {
+            Some(span) if !problem.has_place() => problem.at(span),
+            _ => problem,
+        };
+        problem.error(Part::Sql)
     }
 
     /// A query without groups.
@@ -133,12 +162,18 @@ impl Planner<'_> {
 
     /// The condition on which a row deletes its key.
     fn delete_when(&self, sql: &str, schema: &SchemaRef) -> Result<Scalar, Problem> {
+        let hint = "write a condition over the query's columns";
         let placed = |error: DataFusionError| {
-            let mut problem = Problem::new(message(&error));
-            if let Some(span) = span(&error) {
-                problem = problem.at(span);
+            let told = self.told(&error).hint_unless_any(hint);
+            // The one thing that is read here is a column of the query.
+            match no_column(&error) {
+                Some(name) => {
+                    let columns = schema.fields().iter().map(|f| f.name().as_str());
+                    told.says(format!("the query has no column `{name}`")).hint(suggest(&name, "columns", columns))
+                }
+                None if matches!(error.find_root(), DataFusionError::SQL(..)) => told.hint(hint),
+                None => told,
             }
-            problem.hint("write a condition over the query's columns")
         };
         let df = DFSchema::try_from(schema.as_ref().clone()).map_err(placed)?;
         let expr = self.state.create_logical_expr(sql, &df).map_err(placed)?;
@@ -149,8 +184,10 @@ impl Planner<'_> {
         let physical = checked(physical).map_err(placed)?;
         match physical.data_type(schema).map_err(placed)? {
             Arrow::Boolean => Ok(physical),
-            other => Err(Problem::new(format!("`delete_when` is true or false, found {other}"))
-                .hint("write a condition, such as status = 'gone'")),
+            other => {
+                Err(Problem::new(format!("`delete_when` is true or false, found {}", type_name(&other.to_string())))
+                    .hint("write a condition, such as status = 'gone'"))
+            }
         }
     }
 
@@ -176,7 +213,7 @@ impl Planner<'_> {
         let place = parsed.group_spans.first().copied().unwrap_or_else(Span::empty);
         if windowed && !groups.iter().any(|g| !matches!(g, GroupColumn::Key(_))) {
             let problem = Problem::new("GROUP BY over TUMBLE needs window_start or window_end")
-                .hint("add window_start, window_end to GROUP BY")
+                .hint("add window_start, window_end to GROUP BY, and to SELECT")
                 .at(place);
             problems.push((problem, Part::Sql));
         }
@@ -438,59 +475,6 @@ fn with_window(input: &SchemaRef, windowed: bool) -> SchemaRef {
     let bound = |name: &str| Arc::new(Field::new(name, Arrow::Timestamp(TimeUnit::Millisecond, None), false));
     let fields = input.fields().iter().cloned().chain([bound("window_start"), bound("window_end")]);
     Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
-}
-
-fn message(error: &DataFusionError) -> String {
-    let text = error.find_root().strip_backtrace();
-    let mut line = text.lines().next().unwrap_or_default();
-    for prefix in ["Error during planning: ", "Schema error: ", "This feature is not implemented: ", "SQL error: "] {
-        line = line.trim_start_matches(prefix);
-    }
-    line.to_owned()
-}
-
-fn span(error: &DataFusionError) -> Option<Span> {
-    let span = error.diagnostic()?.span?;
-    let at = |l: datafusion::common::Location| Location { line: l.line, column: l.column };
-    Some(Span { start: at(span.start), end: at(span.end) })
-}
-
-pub(crate) fn from_datafusion(error: &DataFusionError, part: Part) -> QueryError {
-    let message = message(error);
-    let problem = ungrouped(&message).or_else(|| mistyped(&message)).unwrap_or_else(|| Problem::new(message));
-    match span(error) {
-        Some(span) => problem.at(span),
-        None => problem,
-    }
-    .error(part)
-}
-
-/// What DataFusion says of a column that is neither grouped nor aggregated, in fewer words.
-fn ungrouped(message: &str) -> Option<Problem> {
-    let (_, column) = message.split_once("olumn \"").filter(|_| message.contains("GROUP BY"))?;
-    let name = column.split('"').next()?.rsplit('.').next()?;
-    Some(
-        Problem::new(format!("`{name}` is neither in GROUP BY nor inside an aggregate"))
-            .hint(format!("add it to GROUP BY, or say which of a group's values is meant, as in max({name})")),
-    )
-}
-
-/// What DataFusion says of a function that takes no such values, in fewer words.
-fn mistyped(message: &str) -> Option<Problem> {
-    let (_, rest) = message.split_once("unction '").filter(|_| message.contains("failed to match any signature"))?;
-    let name = rest.split('\'').next()?;
-    let found = message.split_once("(DataType: ").and_then(|(_, rest)| rest.split(')').next());
-    let of = found.map(|arrow| match arrow {
-        "Utf8" | "Utf8View" | "LargeUtf8" => "text".to_owned(),
-        other => other.to_lowercase(),
-    });
-    let hint = if of.as_deref() == Some("text") {
-        format!("declare the column as a number in the stream's schema, or write {name}(cast(… AS double))")
-    } else {
-        format!("write {name}(cast(… AS type)) with the type that it takes")
-    };
-    let of = of.map_or_else(String::new, |of| format!(" of type {of}"));
-    Some(Problem::new(format!("{name}() does not take values{of}")).hint(hint))
 }
 
 fn internal(error: DataFusionError) -> Vec<QueryError> {

@@ -78,6 +78,8 @@ pub(crate) fn optimized(
 ) -> Result<LogicalPlan> {
     let context = SessionContext::new_with_state(state.clone());
     let provider: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema));
+    // The catalog is the state's, which may have planned before.
+    context.deregister_table(TableReference::bare(table))?;
     context.register_table(TableReference::bare(table), provider)?;
     let plan = ready(context.state().statement_to_plan(DfStatement::Statement(Box::new(statement))))??;
     state.optimize(&plan)

@@ -65,7 +65,7 @@ pub(crate) fn split(plan: &LogicalPlan) -> Result<Split<'_>, Problem> {
             }
             LogicalPlan::EmptyRelation(_) => {
                 return Err(Problem::new("the query can never have a row")
-                    .hint("a condition in WHERE or HAVING is always false"));
+                    .hint("a condition in WHERE or HAVING is always false; NULL is equal to nothing: write IS NULL"));
             }
             other => {
                 let text = other.display().to_string();

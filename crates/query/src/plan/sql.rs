@@ -10,16 +10,14 @@ use datafusion::{
             Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Spanned,
             Statement, TableFactor, Visit, Visitor,
         },
-        dialect::PostgreSqlDialect,
-        keywords::Keyword,
-        parser::{Parser, ParserError},
-        tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer},
+        tokenizer::{Location, Span},
     },
 };
 
 use super::{
-    expressions::{Names, aliases, check_expressions, keep_names, window_function},
-    names::{nearest, suggest},
+    expressions::{Names, SUBQUERY, aliases, check_expressions, check_where, keep_names, window_function},
+    names::suggest,
+    parse::read_statements,
     window::{Tumble, tumble_args},
 };
 use crate::define::{Part, QueryError, StreamDef};
@@ -29,14 +27,11 @@ use crate::define::{Part, QueryError, StreamDef};
 const MAX_DEPTH: usize = 100;
 
 /// How deep parentheses and the like may nest: each level takes the parser some 20 KiB of stack.
-const MAX_NESTING: usize = 50;
+pub(super) const MAX_NESTING: usize = 50;
 
 /// How many words and signs a query may have. What is parsed is dropped recursively too,
 /// before its depth is known.
-const MAX_TOKENS: usize = 4000;
-
-/// The keywords that begin the clauses of a query.
-const CLAUSES: [&str; 5] = ["SELECT", "FROM", "WHERE", "GROUP", "HAVING"];
+pub(super) const MAX_TOKENS: usize = 4000;
 
 /// A problem in the making: found somewhere, to be placed by the caller.
 #[derive(Debug)]
@@ -44,11 +39,12 @@ pub(crate) struct Problem {
     message: String,
     hint: Option<String>,
     span: Option<Span>,
+    no_stream: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, span: None }
+        Self { message: message.into(), hint: None, span: None, no_stream: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -64,10 +60,42 @@ impl Problem {
         self
     }
 
+    /// That nothing is called so.
+    fn no_stream(mut self, name: &str) -> Self {
+        self.no_stream = Some(name.to_owned());
+        self
+    }
+
+    /// Whether it is about a SELECT within an expression.
+    fn is_subquery(&self) -> bool {
+        self.message == SUBQUERY
+    }
+
+    /// Whether it was found somewhere.
+    pub(crate) fn has_place(&self) -> bool {
+        self.span.is_some()
+    }
+
+    /// The same place with another message.
+    pub(crate) fn says(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// With this hint where there is no better one.
+    pub(crate) fn hint_unless_any(self, hint: &str) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+
     /// One that was told already.
     pub(crate) fn from_error(error: QueryError) -> Self {
         let place = error.at.map(|(line, column)| Location { line: line.into(), column: column.into() });
-        Self { message: error.message, hint: error.hint, span: place.map(|start| Span { start, end: start }) }
+        Self {
+            message: error.message,
+            hint: error.hint,
+            span: place.map(|start| Span { start, end: start }),
+            no_stream: error.no_stream,
+        }
     }
 
     pub(crate) fn error(self, part: Part) -> QueryError {
@@ -76,6 +104,7 @@ impl Problem {
             hint: self.hint,
             at: self.span.map(|s| (s.start.line as u32, s.start.column as u32)),
             part,
+            no_stream: self.no_stream,
         }
     }
 }
@@ -120,10 +149,8 @@ pub(crate) fn parse(
         }
     };
     if statements.len() != 1 {
-        problems.push(
-            Problem::new(format!("a feed is one SELECT, found {} statements", statements.len()))
-                .hint("write SELECT … FROM …"),
-        );
+        let hint = if statements.is_empty() { "write SELECT … FROM …" } else { "write a feed for each SELECT" };
+        problems.push(Problem::new(format!("a feed is one SELECT, found {} statements", statements.len())).hint(hint));
         return None;
     }
     let mut statement = statements.remove(0);
@@ -136,6 +163,10 @@ pub(crate) fn parse(
         return None;
     }
     check_query(query, problems);
+    // What follows would be about names that it gives.
+    if query.with.is_some() {
+        return None;
+    }
     let SetExpr::Select(select) = query.body.as_mut() else {
         problems.push(
             Problem::new("a feed is one SELECT; UNION, INTERSECT, EXCEPT and VALUES cannot be kept up to date here")
@@ -145,7 +176,7 @@ pub(crate) fn parse(
         return None;
     };
     check_select(select, problems);
-    let source = read_source(select, streams, problems)?;
+    let source = read_source(sql, select, streams, problems)?;
     let stream = &streams[source.stream];
 
     let names = Names {
@@ -157,19 +188,28 @@ pub(crate) fn parse(
             .chain(source.window.is_some().then_some(["window_start", "window_end"]).into_iter().flatten())
             .collect(),
         aliases: aliases(select),
+        time: stream.event_time.as_deref(),
         tables: [source.alias.clone().unwrap_or_else(|| stream.name.clone())].into(),
         windowed: source.window.is_some(),
         stream: &stream.name,
     };
     keep_names(&mut **select, &names);
+    if select.selection.as_ref().is_some_and(|condition| check_where(condition, problems)) {
+        return None;
+    }
+    let found = problems.len();
     let aggregates = check_expressions(&**select, &names, state, problems);
+    if aggregates && problems[found..].iter().any(Problem::is_subquery) {
+        // The aggregate may be the inner SELECT's.
+        return None;
+    }
     let (group_spans, has_group_by) = group_by(select, problems);
     let grouped = has_group_by || aggregates || select.having.is_some();
     if grouped && !has_group_by {
         let example = if source.window.is_some() { "window_start, window_end" } else { "a column" };
         problems.push(
             Problem::new("an aggregate over all rows has no key to show it under")
-                .hint(format!("add GROUP BY {example}"))
+                .hint(format!("add GROUP BY {example}, and the same to SELECT"))
                 .at(select.select_token.0.span),
         );
     } else if source.window.is_some() && !grouped {
@@ -182,21 +222,6 @@ pub(crate) fn parse(
     name_columns(select);
     check_names(select, problems);
     Some(Parsed { stream: source.stream, window: source.window, group_spans, statement })
-}
-
-pub(crate) fn read_statements(sql: &str) -> Result<Vec<Statement>, Problem> {
-    let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
-        .tokenize_with_location()
-        .map_err(|error| parse_problem(&ParserError::from(error).to_string(), &[]))?;
-    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
-    if tokens.len() > MAX_TOKENS {
-        return Err(too_deep());
-    }
-    Parser::new(&PostgreSqlDialect {})
-        .with_recursion_limit(MAX_NESTING)
-        .with_tokens_with_locations(tokens.clone())
-        .parse_statements()
-        .map_err(|error| parse_problem(&error.to_string(), &tokens))
 }
 
 pub(crate) fn too_deep() -> Problem {
@@ -220,39 +245,6 @@ pub(crate) fn is_too_deep(query: &Query) -> bool {
         }
     }
     query.visit(&mut Depth(0)).is_break()
-}
-
-/// "… at Line: 1, Column: 8" as a place, and the keyword that was meant there.
-fn parse_problem(text: &str, tokens: &[TokenWithSpan]) -> Problem {
-    let text = text.trim_start_matches("sql parser error: ");
-    let mut problem = Problem::new(format!("the SQL does not parse: {text}"));
-    if text.contains("recursion limit") {
-        return too_deep();
-    }
-    if let Some((message, place)) = text.rsplit_once(" at Line: ")
-        && let Some((line, column)) = place.split_once(", Column: ")
-        && let (Ok(line), Ok(column)) = (line.parse::<u64>(), column.parse::<u64>())
-    {
-        problem = Problem::new(format!("the SQL does not parse: {message}"));
-        let start = Location { line, column };
-        problem = problem.at(Span { start, end: start });
-        if let Some((word, keyword)) = misspelt_keyword(tokens, start) {
-            problem = problem.hint(format!("did you mean `{keyword}` instead of `{word}`?"));
-        }
-    }
-    problem
-}
-
-/// A misspelt keyword passes for a name or an alias, so the parser stops at it or at what
-/// follows it.
-fn misspelt_keyword(tokens: &[TokenWithSpan], place: Location) -> Option<(&str, &'static str)> {
-    let behind = tokens.partition_point(|token| token.span.start <= place);
-    tokens[..behind].iter().rev().take(2).find_map(|token| match &token.token {
-        Token::Word(word) if word.quote_style.is_none() && word.keyword == Keyword::NoKeyword => {
-            nearest(&word.value, CLAUSES.into_iter()).map(|keyword| (word.value.as_str(), keyword))
-        }
-        _ => None,
-    })
 }
 
 /// Clauses of the whole query.
@@ -323,11 +315,15 @@ struct Source {
 }
 
 /// Reads FROM, and leaves the stream's own name there.
-fn read_source(select: &mut Select, streams: &[StreamDef], problems: &mut Vec<Problem>) -> Option<Source> {
+fn read_source(sql: &str, select: &mut Select, streams: &[StreamDef], problems: &mut Vec<Problem>) -> Option<Source> {
     let stream_names = || streams.iter().map(|s| s.name.as_str());
     let [table] = select.from.as_mut_slice() else {
         let problem = if select.from.is_empty() {
-            Problem::new("the query reads no stream").hint("add FROM and a stream")
+            Problem::new("the query reads no stream").hint(if only_a_comment_ends(sql) {
+                "`--` takes the rest of its line; a text behind `>` is one line, behind `|` it stays as it is"
+            } else {
+                "add FROM and a stream"
+            })
         } else {
             Problem::new("a query reads one stream; joins are not here yet")
                 .hint("name one stream in FROM")
@@ -342,6 +338,7 @@ fn read_source(select: &mut Select, streams: &[StreamDef], problems: &mut Vec<Pr
                 .hint("name one stream in FROM")
                 .at(join.span()),
         );
+        return None;
     }
     let place = table.relation.span();
     let (name, alias, args) = match &mut table.relation {
@@ -383,7 +380,7 @@ fn read_source(select: &mut Select, streams: &[StreamDef], problems: &mut Vec<Pr
                 "HOP" | "SESSION" | "COUNT_WINDOW" => {
                     problems.push(
                         Problem::new(format!("{function} windows are not here yet"))
-                            .hint("TUMBLE(stream, time_column, INTERVAL '10 seconds') is")
+                            .hint("write TUMBLE(stream, time_column, INTERVAL '10 seconds') instead")
                             .at(span),
                     );
                     return None;
@@ -417,6 +414,7 @@ fn read_source(select: &mut Select, streams: &[StreamDef], problems: &mut Vec<Pr
     else {
         problems.push(
             Problem::new(format!("there is no stream `{}`", stream_ident.value))
+                .no_stream(&stream_ident.value)
                 .hint(suggest(&stream_ident.value, "streams", stream_names()))
                 .at(stream_ident.span)
                 .at(span),
@@ -441,6 +439,11 @@ fn read_source(select: &mut Select, streams: &[StreamDef], problems: &mut Vec<Pr
         }
     }
     Some(Source { stream: index, window, alias: alias_name, span })
+}
+
+/// Whether a comment stands in the last line, where it may hide what was meant to follow.
+fn only_a_comment_ends(sql: &str) -> bool {
+    sql.trim_end().lines().next_back().is_some_and(|line| line.contains("--"))
 }
 
 fn single_part(name: &ObjectName) -> Option<Ident> {

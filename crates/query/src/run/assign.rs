@@ -20,6 +20,7 @@ use model::Reason;
 use crate::{
     letter::Refused,
     plan::{Grouped, Window},
+    watermark::other_unit,
 };
 
 /// The windows of a batch's rows.
@@ -119,12 +120,14 @@ fn refuse_late(query: &Grouped, window: Window, batch: &RecordBatch, starts: &St
         Ok(passed) => (0..passed.batch.num_rows()).map(|row| passed.origin(row)).collect(),
         Err(_) => all,
     };
+    let times = batch.column(window.time).as_primitive::<TimestampMillisecondType>();
     for row in wanted {
         let start = starts.of(row);
         let end = window.tumble.end(start);
+        let unit = other_unit(times.value(row), closed);
         let message = || {
-            let [start, end, closed] = [start, end, closed].map(clock);
-            format!("the window {start} to {end} is closed: the watermark is {closed}")
+            let [time, start, end, closed] = [times.value(row), start, end, closed].map(clock);
+            format!("its time is {time}; the window {start} to {end} is closed: the watermark is {closed}{unit}")
         };
         dead.push(Reason::Late, message, batch, row);
     }

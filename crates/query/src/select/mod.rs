@@ -41,10 +41,11 @@ use crate::{
     define::{Part, QueryError},
     plan::{
         expressions::{Names, keep_names},
-        names::suggest,
-        planner::from_datafusion,
+        names::{nearest, suggest},
+        parse::read_statements,
         session,
-        sql::{Problem, is_too_deep, name_columns, read_statements, too_deep},
+        sql::{Problem, is_too_deep, name_columns, too_deep},
+        told::{from_datafusion, no_column},
     },
 };
 
@@ -170,7 +171,7 @@ fn failure(error: &DataFusionError, limit: usize) -> SelectError {
 fn plan(sql: &str, feeds: &[FeedSchema]) -> Result<Select, Problem> {
     let mut statement = read(sql)?;
     let columns = feeds.iter().flat_map(|f| &f.schema.columns).map(|c| c.name.as_str()).collect();
-    let names = Names { columns, aliases: [].into(), tables: [].into(), windowed: false, stream: "" };
+    let names = Names { columns, aliases: [].into(), tables: [].into(), windowed: false, stream: "", time: None };
     keep_names(&mut statement, &names);
     if let Statement::Query(query) = &mut statement
         && let SetExpr::Select(select) = query.body.as_mut()
@@ -304,7 +305,19 @@ fn problem(error: &DataFusionError, feeds: &[FeedSchema]) -> Problem {
         return Problem::new(format!("there is no function {name}() that could stand behind FROM"))
             .hint("name a feed there: its windows are columns already");
     }
-    Problem::from_error(told)
+    let told = Problem::from_error(told);
+    match no_column(error) {
+        Some(name) => {
+            let columns = feeds.iter().flat_map(|f| &f.schema.columns).map(|c| c.name.as_str());
+            let hint = nearest(&name, columns).map(|near| format!("did you mean `{near}`?"));
+            let told = told.says(format!("there is no column `{name}`"));
+            match hint {
+                Some(hint) => told.hint(hint),
+                None => told,
+            }
+        }
+        None => told,
+    }
 }
 
 fn missing<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {

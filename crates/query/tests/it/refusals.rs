@@ -40,6 +40,12 @@ const REFUSALS: &[Refusal] = &[
     ("SELECT cast(k AS bigit) FROM events", "no type `bigit`", "did you mean `bigint`?", Some((1, 18))),
     ("SELECT cast(k AS json) FROM events", "no type `json`", "stays json", Some((1, 13))),
     ("SELECT k, sum(h) AS s FROM events GROUP BY k", "sum() does not take values of type text", "cast(… AS double)", None),
+    ("SELECT k FROM events WHERE h > 1 AND v > 'high'", "'high' is no double", "cast(… AS text)", Some((1, 38))),
+    ("SELECT upper(v) AS u FROM events", "upper() does not take values of type double", "cast(… AS text)", Some((1, 8))),
+    ("SELECT h + h AS n FROM events", "text + text cannot be computed", "||", Some((1, 8))),
+    ("SELECT v * 2 AS twice FROM events WHERE twice > 1", "`twice` is a name that SELECT gives", "before AS twice", Some((1, 41))),
+    ("SELECT k FROM events WHERE count(*) > 1 GROUP BY k", "stands in WHERE", "HAVING", Some((1, 28))),
+    ("SELECT k,\nFROM events", "found: FROM", "comma before FROM", Some((2, 1))),
     ("SELECT k, avg(k) AS s FROM events GROUP BY k", "avg() does not take values of type text", "cast(… AS double)", None),
     // Clauses.
     ("SELECT k FROM events ORDER BY k", "ORDER BY", "leave it out", Some((1, 31))),

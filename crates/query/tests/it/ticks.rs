@@ -70,8 +70,8 @@ fn a_window_fills_and_late_rows_are_refused() {
     assert_eq!(reasons(&output), [Reason::Late, Reason::Late]);
     assert_eq!(
         output.dead[0].message,
-        "the window 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.010Z is closed: \
-         the watermark is 1970-01-01T00:00:00.010Z"
+        "its time is 1970-01-01T00:00:00.009Z; the window 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.010Z \
+         is closed: the watermark is 1970-01-01T00:00:00.010Z"
     );
     assert_eq!(output.dead[0].raw, r#"{"ts":9,"k":"a","h":"a","b":2,"i":2,"mixedCase":2}"#);
     assert_eq!(d.rows(), ["a 0 10 2 3", "a 10 20 2 8", "b -10 0 1 2"]);

@@ -91,13 +91,40 @@ pub(super) fn push_record(
 }
 
 fn message(text: &str, error: &serde_json::Error) -> String {
-    let at = error.column().saturating_sub(1);
-    let around = text.as_bytes().get(at.saturating_sub(1)..).unwrap_or_default();
-    let not_a_number = [&b"NaN"[..], b"Infinity"]
-        .iter()
-        .any(|name| around.starts_with(name) || around.get(1..).is_some_and(|a| a.starts_with(name)));
-    let hint = if not_a_number { "; NaN and infinities are not JSON, send null" } else { "" };
-    format!("not JSON at column {}: {}{hint}", error.column(), without_place(error))
+    format!("not JSON at column {}: {}", error.column(), meant(text, error))
+}
+
+/// What is wrong, and where it can be told, what was meant: parsers speak of tokens.
+fn meant(text: &str, error: &serde_json::Error) -> String {
+    let told = without_place(error);
+    let bytes = text.as_bytes();
+    // The column counts from 1 and is that of the last byte read.
+    let at = error.column().saturating_sub(1).min(bytes.len());
+    let begin = bytes[..at].iter().rposition(|b| !b.is_ascii_alphabetic()).map_or(0, |before| before + 1);
+    let word = bytes[begin..].split(|b| !b.is_ascii_alphabetic()).next().unwrap_or_default();
+    let here = bytes.get(at).copied();
+    let said = if told.starts_with("EOF") {
+        "it breaks off: an object stands on one line"
+    } else if told == "trailing comma" || (told == "key must be a string" && here == Some(b'}')) {
+        "there is a comma too many"
+    } else if told == "trailing characters" {
+        "more follows behind the end: one object a line"
+    } else if told.starts_with("control character") {
+        r"within a text a tab is written \t and a line break \n"
+    } else if here == Some(b'\'') {
+        "names and texts stand between double quotes"
+    } else if matches!(word, b"NaN" | b"Infinity") {
+        "NaN and infinities are not JSON, send null"
+    } else if matches!(word, b"True" | b"False" | b"None" | b"TRUE" | b"FALSE" | b"NULL" | b"undefined" | b"nil") {
+        "it is written true, false or null"
+    } else if told == "key must be a string" {
+        "names stand between double quotes"
+    } else if matches!(told.as_str(), "expected ident" | "expected value") && !word.is_empty() {
+        "a text stands between double quotes"
+    } else {
+        return told;
+    };
+    said.to_owned()
 }
 
 /// Reads an object into one raw value for each field, of equal names the last, and counts

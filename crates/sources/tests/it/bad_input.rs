@@ -17,11 +17,35 @@ fn a_bad_line_is_refused_alone() {
     assert_eq!(
         rejections(&decoded),
         [
-            (1, Reason::Malformed, "not JSON at column 6: EOF while parsing a value"),
-            (3, Reason::Malformed, "not JSON at column 2: expected ident"),
+            (1, Reason::Malformed, "not JSON at column 6: it breaks off: an object stands on one line"),
+            (3, Reason::Malformed, "not JSON at column 2: a text stands between double quotes"),
         ]
     );
     assert_eq!(decoded.rejected[0].letter.raw, r#"{"ts":"#);
+}
+
+#[test]
+fn what_other_languages_write_is_told_in_their_words() {
+    for (line, message) in [
+        (r#"{"ts": 1,}"#, "a comma too many"),
+        (r#"{"ts": 1} {"ts": 2}"#, "one object a line"),
+        ("{'ts': 1}", "between double quotes"),
+        ("{ts: 1}", "names stand between double quotes"),
+        (r#"{"metric": cpu, "ts": 1}"#, "a text stands between double quotes"),
+        (r#"{"metric": 'cpu', "ts": 1}"#, "between double quotes"),
+        (r#"{"metric": None, "ts": 1}"#, "true, false or null"),
+        (r#"{"value": NaN, "ts": 1}"#, "send null"),
+        (r#"{"value": -Infinity, "ts": 1}"#, "send null"),
+        ("{\"metric\": \"a\tb\", \"ts\": 1}", r"a tab is written \t"),
+        (r#"{"metric": "cpu" "ts": 1}"#, "expected `,` or `}`"),
+        (r#"{"metric": "cpu", "ts": 1"#, "breaks off"),
+        (r#"{"metric": , "ts": 1}"#, "expected value"),
+    ] {
+        let decoded = decode(Format::Ndjson, line.as_bytes());
+        let (reason, told) = rejection(&decoded);
+        assert_eq!(reason, Reason::Malformed, "{line}");
+        assert!(told.starts_with("not JSON at column ") && told.contains(message), "{line}: {told}");
+    }
 }
 
 #[test]
@@ -118,7 +142,7 @@ fn nan_and_infinity_are_not_json() {
         let decoded = decode(Format::Ndjson, format!(r#"{{"metric":"a","value":{value},"ts":1}}"#).as_bytes());
         let (reason, message) = rejection(&decoded);
         assert_eq!(reason, Reason::Malformed);
-        assert!(message.ends_with("; NaN and infinities are not JSON, send null"), "{message}");
+        assert!(message.ends_with(": NaN and infinities are not JSON, send null"), "{message}");
     }
     let csv = decode(Format::Csv, b"metric,value,ts\na,NaN,1\na,inf,1\n");
     let expected = [

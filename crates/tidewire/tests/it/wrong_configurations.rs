@@ -1,10 +1,16 @@
 //! What `tidewire check` says of wrong configurations: `golden/check.txt` holds each with
 //! the exact answer, and where the answer says what to do, the configuration after doing it.
 //!
-//! After a change of messages: `UPDATE_GOLDEN=1 cargo test -p tidewire wrong_configurations`
+//! After a change of messages: `TIDEWIRE_WRITE_GOLDEN=1 cargo test -p tidewire wrong_configurations`
 //! rewrites the answers; read each as the user who made the mistake.
 
-use std::{fmt::Write as _, fs, path::Path, process::Command};
+use std::{
+    fmt::Write as _,
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -209,8 +215,34 @@ fn each_is_answered_with_place_cause_and_remedy() {
             }
         }
     }
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("TIDEWIRE_WRITE_GOLDEN").is_some() {
         fs::write(GOLDEN, &new).expect("the golden file is written");
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_named() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // Root may read everything, so the program runs as somebody else, who must find it.
+    let program = dir.path().join("tidewire");
+    fs::copy(env!("CARGO_BIN_EXE_tidewire"), &program).expect("a copy");
+    let rights = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    rights(dir.path(), 0o755);
+    let file = dir.path().join("tidewire.yaml");
+    fs::write(&file, "streams: {}\n").expect("a file");
+    rights(&file, 0o000);
+    let mut command = Command::new(&program);
+    command.current_dir(dir.path()).arg("check").env_remove("TIDEWIRE_CONFIG");
+    // SAFETY: geteuid(2) cannot fail.
+    if unsafe { libc::geteuid() } == 0 {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        said,
+        "tidewire.yaml: may not be read\n  let the user who runs tidewire read it: `chmod a+r tidewire.yaml`\n1 problem\n"
+    );
 }
