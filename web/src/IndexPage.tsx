@@ -209,8 +209,8 @@ function Streams(props: { streams: readonly (StreamInfo & { perSecond: number | 
               <span>{stream.perSecond === undefined ? "–" : whole(Math.round(stream.perSecond))}</span>
             </td>
             <td class="number">{whole(stream.accepted)}</td>
-            <td class="number" data-level={stream.refused > 0 ? "warn" : "ok"}>
-              {whole(stream.refused)}
+            <td class="number" data-level={stream.dead_letters > 0 ? "warn" : "ok"}>
+              {whole(stream.dead_letters)}
             </td>
             <td>{stream.watermark === null ? "–" : writeTime(stream.watermark, props.now)}</td>
             <td>

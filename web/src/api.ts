@@ -63,7 +63,8 @@ export interface StreamInfo {
   readonly columns: readonly StreamColumn[];
   /** Events since the server's start. */
   readonly accepted: number;
-  readonly refused: number;
+  /** What the stream and its feeds refused since then. */
+  readonly dead_letters: number;
   /** In milliseconds since 1970. */
   readonly watermark: number | null;
   /** Whether its source will yield nothing more. */

@@ -310,7 +310,15 @@ const server = createServer((request, response) => {
   if (path === "/v1/streams") {
     const columns = [text("name"), double("value")].map((column) => ({ ...column, from: column.name }));
     const accepted = Math.floor((Date.now() - STARTED) / 5);
-    const counts = { accepted, refused: 3, watermark: Date.now() - 2000, caught_up: true, ended: false, failure: null };
+    const counts = {
+      accepted,
+      refused: 3,
+      dead_letters: 5,
+      watermark: Date.now() - 2000,
+      caught_up: true,
+      ended: false,
+      failure: null,
+    };
     return json(response, { streams: [{ name: "readings", writable: true, columns, ...counts }] });
   }
   if (path.startsWith("/v1/feeds/") && name in FEEDS) {

@@ -25,7 +25,7 @@ pub(crate) struct StreamState {
     pub fingerprint: String,
     /// The stream whose dead letters are its events.
     pub letters_of: Option<usize>,
-    /// Its own dead letters since the start.
+    /// Its dead letters since the start, those of its feeds included.
     pub refused: u64,
 }
 

@@ -177,6 +177,8 @@ pub struct StreamStatus {
     pub accepted: AtomicU64,
     /// Records refused since the start.
     pub refused: AtomicU64,
+    /// Dead letters since the start: what the stream refused, and its feeds.
+    pub dead_letters: AtomicU64,
     /// The watermark in milliseconds, `i64::MIN` while there is none.
     pub watermark: AtomicI64,
     /// Whether all that the source has is read.
@@ -192,6 +194,7 @@ impl StreamStatus {
         Self {
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            dead_letters: AtomicU64::new(0),
             watermark: AtomicI64::new(i64::MIN),
             caught_up: AtomicBool::new(caught_up),
             ended: AtomicBool::new(false),

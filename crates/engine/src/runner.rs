@@ -161,6 +161,7 @@ impl Runner {
             shown.groups.store(state.query.groups(), Ordering::Relaxed);
         }
         for (shown, state) in self.status.streams.iter().zip(&self.core.streams) {
+            shown.dead_letters.store(state.refused, Ordering::Relaxed);
             if let Some((_, marks)) = &state.time {
                 shown.watermark.store(marks.current(), Ordering::Relaxed);
             }

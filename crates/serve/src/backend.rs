@@ -233,6 +233,8 @@ pub struct StreamStatus {
     pub accepted: u64,
     /// Records refused since the start.
     pub refused: u64,
+    /// Dead letters since the start: what the stream refused, and its feeds.
+    pub dead_letters: u64,
     /// Its watermark, in milliseconds since 1970; `None` while there is none.
     pub watermark: Option<i64>,
     /// Whether all that its source has was read.

@@ -180,6 +180,7 @@ impl Backend for EngineBackend {
                     StreamStatus {
                         accepted: stream.accepted.load(Ordering::Relaxed),
                         refused: stream.refused.load(Ordering::Relaxed),
+                        dead_letters: stream.dead_letters.load(Ordering::Relaxed),
                         watermark: (watermark > i64::MIN).then_some(watermark),
                         caught_up: stream.caught_up.load(Ordering::Relaxed),
                         ended: stream.ended.load(Ordering::Relaxed),

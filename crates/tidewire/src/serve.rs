@@ -57,7 +57,10 @@ fn write_demo(dir: &Path) -> Result<(), Failure> {
     let mut out = std::fs::File::create_new(&file).map_err(failed)?;
     out.write_all(DEMO.as_bytes()).map_err(failed)?;
     let (file, dir) = (file.display(), dir.display());
-    print(format!("{file}: the demo's configuration\n\nnext:\n  cd {dir}\n  tidewire serve"))
+    print(format!(
+        "{file}: the demo's configuration\n\nnext, when the demo has stopped:\n  cd {dir}\n  tidewire serve\n\
+         change it while that runs: open pages follow within seconds"
+    ))
 }
 
 pub(crate) fn serve(options: &ServeOptions, vfs: Option<&str>) -> Result<(), Failure> {
@@ -192,16 +195,20 @@ fn announce(config: &Config, address: &str, told: Told) {
 
 /// What to try next, in four lines.
 fn propose(address: &str) {
+    // As it was called, where it is not on the path.
+    let called = std::env::args().next().filter(|name| name.contains('/'));
+    let tidewire = called.as_deref().unwrap_or("tidewire");
     // Commands ask the usual address unless told otherwise.
     let url = if address == "127.0.0.1:8080" { String::new() } else { format!(" --url http://{address}") };
     // As above, a closed output is no reason to end.
     let _ = writeln!(
         std::io::stdout(),
-        "open that page, and in another terminal try\n  \
-           tidewire tail vans{url}\n  \
-           tidewire query 'SELECT item, revenue FROM items ORDER BY revenue DESC'{url}\n  \
-           tidewire dead-letters fleet{url}\n  \
-           tidewire demo --write mine    (this configuration, to start your own from)"
+        "The machine is this one; shop and fleet are made up, and some vans are late on purpose.\n\
+         Open that page, and in another terminal try\n  \
+           {tidewire} tail vans{url}\n  \
+           {tidewire} query 'SELECT item, revenue FROM items ORDER BY revenue DESC'{url}\n  \
+           {tidewire} dead-letters fleet{url}\n  \
+           {tidewire} demo --write mine    (this configuration, to start your own from)"
     );
 }
 

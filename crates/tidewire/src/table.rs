@@ -32,9 +32,22 @@ pub(crate) fn cell(value: &Value, data_type: &str) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::Number(ms) if data_type == "timestamp" => ms.as_i64().map_or_else(|| ms.to_string(), time),
+        Value::Number(number) if data_type == "double" => number.as_f64().map_or_else(|| number.to_string(), short),
         Value::String(text) => printable(text),
         other => printable(&other.to_string()),
     }
+}
+
+/// A double with six decimals at most: what stands behind them is seldom meant. Small ones are
+/// written whole.
+fn short(number: f64) -> String {
+    let whole = serde_json::Value::from(number).to_string();
+    let decimals = whole.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    if decimals <= 6 || number.abs() < 0.001 || whole.contains('e') {
+        return whole;
+    }
+    let rounded = format!("{number:.6}");
+    rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Whether values of a type stand at the right of their column.
@@ -97,7 +110,17 @@ mod tests {
         assert_eq!(cell(&json!("a\u{1b}[2Jb"), "text"), "a\u{fffd}[2Jb");
         assert_eq!(cell(&json!({"a": "\u{85}\u{1b}"}), "json"), "{\"a\":\"\u{fffd}\\u001b\"}");
         assert_eq!(cell(&Value::Null, "double"), "–");
-        assert_eq!(cell(&json!(1.5), "double"), "1.5");
+        for (number, expected) in [
+            (1.5, "1.5"),
+            (53.648_884_121_600_496, "53.648884"),
+            (0.1 + 0.2, "0.3"),
+            (-2.000_000_000_1, "-2"),
+            (0.000_012_345_678_9, "0.0000123456789"),
+            (1e300, "1e+300"),
+            (27.0, "27.0"),
+        ] {
+            assert_eq!(cell(&json!(number), "double"), expected);
+        }
     }
 
     fn written(columns: &mut Columns, lines: &[Line]) -> String {

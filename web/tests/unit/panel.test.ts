@@ -30,7 +30,7 @@ describe("the command of a first event", () => {
     writable: true,
     columns: columns.map(([from, type]) => ({ from, type })),
     accepted: 0,
-    refused: 0,
+    dead_letters: 0,
     watermark: null,
     ended: false,
     failure: null,

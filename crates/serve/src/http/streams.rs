@@ -46,6 +46,8 @@ struct Stream<'a> {
     accepted: u64,
     /// Records refused since the start.
     refused: u64,
+    /// Dead letters since the start: what the stream refused, and what its feeds did (late events).
+    dead_letters: u64,
     /// Its watermark, in milliseconds since 1970.
     #[schema(required)]
     watermark: Option<i64>,
@@ -87,6 +89,7 @@ impl<'a> Stream<'a> {
             columns: columns.collect(),
             accepted: status.accepted,
             refused: status.refused,
+            dead_letters: status.dead_letters,
             watermark: status.watermark,
             caught_up: status.caught_up,
             ended: status.ended,

@@ -177,9 +177,9 @@ fn the_limits_of_queries_hold_for_the_next_one() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let server = Server::start(dir.path(), &with_title("One"));
     let client = reqwest::blocking::Client::new();
-    let body: String = (0..20).map(|i| format!("{{\"metric\":\"m{i}\",\"value\":1,\"ts\":{i}}}\n")).collect();
-    let post = client.post(format!("{}/v1/streams/events", server.url())).body(body);
-    let answer = post.header("content-type", "application/x-ndjson").send().expect("it answers");
+    let events: Vec<Value> = (0..20).map(|i| json!({ "metric": format!("m{i}"), "value": 1, "ts": i })).collect();
+    let post = client.post(format!("{}/v1/streams/events", server.url())).json(&events);
+    let answer = post.send().expect("it answers");
     assert!(answer.status().is_success(), "{:?}", answer.text());
     let rows = || {
         let request = client.post(format!("{}/v1/query", server.url())).json(&json!({ "sql": "SELECT * FROM load" }));
