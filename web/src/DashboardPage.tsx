@@ -1,6 +1,13 @@
 import { createEffect, createMemo, createSignal, For, Match, on, onCleanup, Show, Switch } from "solid-js";
-import { type DashboardConfig, type DashboardName, listDashboards, Problem, readDashboard } from "./api.ts";
-import { type Board, createStates } from "./board.ts";
+import {
+  type DashboardConfig,
+  type DashboardName,
+  listDashboards,
+  listSourced,
+  Problem,
+  readDashboard,
+} from "./api.ts";
+import { type Board, createStates, type Known } from "./board.ts";
 import { ChartPanel } from "./chart/ChartPanel.tsx";
 import { GaugePanel } from "./gauge/GaugePanel.tsx";
 import { ConnectionLine, Controls, Header, RANGES, rangesOf } from "./Header.tsx";
@@ -29,7 +36,8 @@ export function DashboardPage(props: { name: string }) {
   const [outdated, setOutdated] = createSignal(false);
   const ownRange = () => dashboard()?.range ?? USUAL_RANGE;
   const view = createView(ownRange);
-  const board: Board = { name: props.name, live, view, states: createStates() };
+  const [known, setKnown] = createSignal<ReadonlyMap<string, Known>>(new Map());
+  const board: Board = { name: props.name, live, view, states: createStates(), known: (feed) => known().get(feed) };
   let keys!: HTMLDialogElement;
 
   async function load(): Promise<void> {
@@ -47,7 +55,22 @@ export function DashboardPage(props: { name: string }) {
     }
   }
 
+  /** How old what a feed holds is, only the server knows. */
+  async function ask(): Promise<void> {
+    try {
+      const now = Date.now();
+      const entries = [...(await listSourced())].map(([name, { feed, stream }]): [string, Known] => {
+        const changedAt = feed.silent_ms == null ? undefined : now - feed.silent_ms;
+        return [name, { changedAt, ended: stream?.ended ?? false }];
+      });
+      setKnown(new Map(entries));
+    } catch {
+      // The header says that there is no answer; the next connection asks again.
+    }
+  }
+
   void load();
+  void ask();
   let opened = 0;
   createEffect(
     on(
@@ -57,6 +80,7 @@ export function DashboardPage(props: { name: string }) {
         opened += 1;
         // A server that was away may be another one now: with other panels, or another page.
         if (opened > 1 || dashboard() === undefined) void load();
+        if (opened > 1) void ask();
         if (opened > 1) void isOutdated().then(setOutdated);
       },
       { defer: true },

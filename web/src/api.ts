@@ -88,6 +88,8 @@ export interface FeedInfo {
   readonly rows: number;
   /** The tick of its last change. */
   readonly offset: number;
+  /** Milliseconds since its last change; null if it never changed. An older server does not say. */
+  readonly silent_ms?: number | null;
   /** How much of its past has been made anew, from 0 to 1, while that goes on. */
   readonly rebuilding: number | null;
   readonly failure: string | null;
@@ -155,10 +157,22 @@ export async function readDashboard(name: string): Promise<DashboardConfig> {
 }
 
 /** The stream that a feed reads. */
-export async function readStreamOf(feed: string): Promise<StreamInfo | undefined> {
+export async function readStreamOf(name: string): Promise<Sourced | undefined> {
+  return (await listSourced()).get(name);
+}
+
+/** A feed with the stream that it reads. */
+export interface Sourced {
+  readonly feed: FeedInfo;
+  readonly stream: StreamInfo | undefined;
+}
+
+/** All feeds by their names, each with its stream. */
+export async function listSourced(): Promise<ReadonlyMap<string, Sourced>> {
   const [feeds, streams] = await Promise.all([listFeeds(), listStreams()]);
-  const name = feeds.find((one) => one.name === feed)?.stream;
-  return streams.find((stream) => stream.name === name);
+  return new Map(
+    feeds.map((feed) => [feed.name, { feed, stream: streams.find((stream) => stream.name === feed.stream) }]),
+  );
 }
 
 /**

@@ -10,6 +10,16 @@ export interface Board {
   readonly live: Live;
   readonly view: View;
   readonly states: States;
+  /** What the server said of a feed when the page last asked. */
+  readonly known: (feed: string) => Known | undefined;
+}
+
+/** A feed as it stood before this page watched it. */
+export interface Known {
+  /** When it last changed, in milliseconds since 1970 by the clock of the browser. */
+  readonly changedAt: number | undefined;
+  /** Whether its stream's source will yield nothing more: then silence is no fault. */
+  readonly ended: boolean;
 }
 
 /** How the panels stand, for the line that sums them up. */

@@ -149,6 +149,8 @@ pub struct FeedStatus {
     pub rows: AtomicU64,
     /// The tick of the last change.
     pub last_change: AtomicU64,
+    /// When that was, by the cut's clock; 0 if it never changed.
+    pub changed_ms: AtomicI64,
     /// Groups of its query.
     pub groups: AtomicU64,
     /// One more than how much of its past has been made, in thousandths; 0 while nothing is.

@@ -114,6 +114,9 @@ pub(crate) struct JournalStream {
     pub max_bytes: u64,
     /// Where its replayable source stands, and what the last cut said of it.
     pub cut: StreamCut,
+    /// After a start, the running time up to which producers may still be on their way back: until
+    /// then, or their first event, silence moves no watermark.
+    pub awaited_until: Option<i64>,
 }
 
 /// Events of one append on their way into the log.
@@ -184,7 +187,8 @@ impl Journal {
             // A server that is not ready is sent no events: it must find out by itself that the
             // log can be written again. A cut without events is the smallest of writes.
             let probe = self.status.failing.load(Ordering::Relaxed) && tried.elapsed() >= PROBE;
-            if !round.is_empty() || self.due.load(Ordering::Relaxed) <= reading.elapsed || probe {
+            let awaited = self.streams.iter().any(|s| s.awaited_until.is_some_and(|until| until <= reading.elapsed));
+            if !round.is_empty() || self.due.load(Ordering::Relaxed) <= reading.elapsed || probe || awaited {
                 let began = Instant::now();
                 tried = began;
                 let stop = round.stop;
@@ -403,7 +407,13 @@ impl Journal {
         let entries: Vec<(String, RecordBatch)> =
             logged.iter().map(|(stream, batch)| (self.streams[*stream].name.clone(), batch.clone())).collect();
 
-        let mut cuts: Vec<StreamCut> = self.streams.iter().map(|s| s.cut.clone()).collect();
+        for (stream, state) in self.streams.iter_mut().enumerate() {
+            let came = appends.iter().any(|waiting| waiting.append.stream == stream);
+            state.awaited_until = state.awaited_until.filter(|until| !came && reading.elapsed < *until);
+        }
+        let cut_of =
+            |s: &JournalStream| StreamCut { caught_up: s.cut.caught_up && s.awaited_until.is_none(), ..s.cut.clone() };
+        let mut cuts: Vec<StreamCut> = self.streams.iter().map(cut_of).collect();
         let mut pieces: Vec<Vec<&RecordBatch>> = vec![Vec::new(); self.streams.len()];
         let mut refused = Vec::new();
         for (stream, read) in reads {

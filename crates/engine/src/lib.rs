@@ -185,6 +185,12 @@ impl Engine {
                         position: position.clone(),
                         caught_up: !matches!(stream.source, Source::File(_)),
                     },
+                    awaited_until: match &stream.event_time {
+                        Some(time) if !first && matches!(stream.source, Source::Http) => {
+                            Some(last.elapsed + millis(time.idle_timeout))
+                        }
+                        _ => None,
+                    },
                 })
                 .collect(),
             inputs,

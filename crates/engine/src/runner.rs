@@ -157,7 +157,10 @@ impl Runner {
         self.status.tick.store(self.core.tick, Ordering::Relaxed);
         for (shown, state) in self.status.feeds.iter().zip(&self.core.feeds) {
             shown.rows.store(state.feed.len() as u64, Ordering::Relaxed);
-            shown.last_change.store(state.feed.last_change(), Ordering::Relaxed);
+            // After a start this is the clock of the last cut: it changed then, or before.
+            if shown.last_change.swap(state.feed.last_change(), Ordering::Relaxed) != state.feed.last_change() {
+                shown.changed_ms.store(self.core.reading.clock, Ordering::Relaxed);
+            }
             shown.groups.store(state.query.groups(), Ordering::Relaxed);
         }
         for (shown, state) in self.status.streams.iter().zip(&self.core.streams) {

@@ -218,6 +218,8 @@ pub struct FeedStatus {
     pub rows: u64,
     /// The tick of its last change.
     pub offset: Offset,
+    /// Milliseconds since then; `None` if it never changed.
+    pub silent_ms: Option<u64>,
     /// Groups that its query holds.
     pub groups: u64,
     /// How much of its past has been made anew, from 0 to 1, while that goes on.

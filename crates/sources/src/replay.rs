@@ -58,7 +58,7 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The source is not the one that was read before: going on would skip or repeat events.
-    #[error("`{}` is not the file that was read before: {what}", path.display())]
+    #[error("`{}` is not the file that was read before: {what}; to read it anew, name the stream anew, or stop and remove the data directory", path.display())]
     Changed {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,9 @@
 //! The engine, as `serve` sees it.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use config::{Config, Dashboard, Source};
 use engine::Handle;
@@ -167,6 +170,7 @@ impl Backend for EngineBackend {
                 .map(|feed| FeedStatus {
                     rows: feed.rows.load(Ordering::Relaxed),
                     offset: feed.last_change.load(Ordering::Relaxed),
+                    silent_ms: silent(feed.changed_ms.load(Ordering::Relaxed)),
                     groups: feed.groups.load(Ordering::Relaxed),
                     rebuilding: feed.rebuilding(),
                     failure: feed.failure.lock().clone(),
@@ -211,4 +215,10 @@ impl Inbox for ShardInbox {
     fn take(&mut self) -> Vec<(usize, Arc<Delta>)> {
         self.0.as_ref().map(engine::Inbox::take).unwrap_or_default()
     }
+}
+
+/// Milliseconds since a time, which is 0 for never. A clock that was set back has no negative ones.
+fn silent(since_ms: i64) -> Option<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+    (since_ms > 0).then(|| u64::try_from(now - since_ms).unwrap_or(0))
 }

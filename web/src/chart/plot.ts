@@ -2,6 +2,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { type NumberFormat, withoutZeros } from "../format.ts";
 import { faded, palette } from "../palette.ts";
+import { timeGaps } from "./gaps.ts";
 import type { Cell } from "./pivot.ts";
 import { BYTE_STEPS, type Range, SECONDS_BELOW, TIME_STEPS, timeLabels } from "./scale.ts";
 
@@ -182,7 +183,7 @@ export class Plot {
         setSelect: [(plot) => this.#selected(plot)],
         drawAxes: [(plot) => this.#drawLimits(plot)],
       },
-      series: [{}, ...picture.strokes.map((stroke) => seriesOf(kind, stroke, picture.strokes.length === 1))],
+      series: [{}, ...picture.strokes.map((stroke) => seriesOf(kind, stroke, picture.strokes.length === 1, time))],
     };
   }
 
@@ -249,7 +250,7 @@ const roundBars = uPlot.paths.bars?.({ ...BAR, radius: 0.2 });
 /** Bars that stand on each other must not be round where they meet. */
 const stackedBars = uPlot.paths.bars?.(BAR);
 
-function seriesOf(kind: Picture["kind"], stroke: Stroke, alone: boolean): uPlot.Series {
+function seriesOf(kind: Picture["kind"], stroke: Stroke, alone: boolean, time: boolean): uPlot.Series {
   const { name: label, slot } = stroke;
   if (kind === "bar") {
     const paths = alone ? roundBars : stackedBars;
@@ -259,6 +260,7 @@ function seriesOf(kind: Picture["kind"], stroke: Stroke, alone: boolean): uPlot.
     label,
     stroke: () => colourOf(slot),
     width: 1.75,
+    ...(time && { gaps: timeGaps }),
     ...(kind === "area" && { fill: () => faded(colourOf(slot), 0.14) }),
     // A line needs two points; one alone is shown as such.
     points: { show: true, size: 5, filter: (plot, index) => lonely(plot.data[index] ?? [], plot.series[0]?.idxs) },

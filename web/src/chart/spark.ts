@@ -1,6 +1,7 @@
 import uPlot from "uplot";
 import { faded, palette } from "../palette.ts";
 import type { Level } from "../panel/level.ts";
+import { timeGaps } from "./gaps.ts";
 import { sharesPointer } from "./plot.ts";
 import type { Range } from "./scale.ts";
 
@@ -38,7 +39,10 @@ export class Spark {
         axes: [{ show: false }, { show: false }],
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 5 }, sync: sharesPointer },
         hooks: { setCursor: [(plot) => hover(plot.cursor.idx ?? undefined)] },
-        series: [{}, { stroke: colour, fill: () => faded(colour(), 0.14), width: 1.5, points: { show: false } }],
+        series: [
+          {},
+          { stroke: colour, fill: () => faded(colour(), 0.14), width: 1.5, points: { show: false }, gaps: timeGaps },
+        ],
       },
       [[], []],
       box,

@@ -25,8 +25,7 @@ export function PanelFrame(props: {
       {
         status: feed.status(),
         rows: feed.size(),
-        // A silence while there was no connection is the connection's.
-        lastData: Math.max(feed.lastData() ?? 0, live.openedAt() ?? 0) || undefined,
+        lastData: feed.lastData(),
         patience: feed.patience(),
         fault: props.fault,
       },

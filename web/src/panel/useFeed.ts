@@ -46,6 +46,8 @@ export function useFeed(
   let rows: Rows | undefined;
   let table: unknown;
   let shown = false;
+  /** Whether it has changed since the page has it: before, only the server knows how old it is. */
+  let heard = false;
   let missed = false;
 
   function show(change: FeedChange): void {
@@ -65,8 +67,11 @@ export function useFeed(
         // A snapshot is no change: what a feed holds says nothing of its rhythm.
         table = feed.table;
         rows = new Rows(feed.table, panel.only);
+        heard = false;
+        for (const at of newestTimes(rows)) rhythm.note(at);
       } else if (feed.lastData !== undefined && (change.replaced || change.rows.length > 0)) {
         rhythm.note(feed.lastData);
+        heard = true;
       }
       if (view.pausedAt() !== undefined && shown) missed = true;
       else show(change);
@@ -86,10 +91,23 @@ export function useFeed(
     size,
     rows: () => rows,
     // Read from the feed itself: after a tab was hidden the clock may tick before the frame comes.
-    lastData: () => (size() === undefined ? undefined : subscription.feed.lastData),
-    patience: () => panel.expect ?? rhythm.patience,
+    lastData: () => {
+      if (size() === undefined) return undefined;
+      const before = board.known(panel.feed)?.changedAt;
+      return heard ? Math.max(subscription.feed.lastData ?? 0, before ?? 0) : (before ?? subscription.feed.lastData);
+    },
+    patience: () => (board.known(panel.feed)?.ended ? undefined : (panel.expect ?? rhythm.patience)),
     watch: drawing.watch,
   };
+}
+
+/** The newest times in a feed's key: how far windows are apart tells how often they change. */
+function newestTimes(rows: Rows): number[] {
+  const column = rows.columns.findIndex(({ name, type }) => type === "timestamp" && rows.key.includes(name));
+  if (column < 0) return [];
+  const times = new Set<number>();
+  for (const row of rows) times.add(Number(row[column]));
+  return [...times].sort((a, b) => a - b).slice(-10);
 }
 
 /** Draws in frames; rarely while nobody sees it, and calmly for who asks for that. */

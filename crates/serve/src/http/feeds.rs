@@ -46,6 +46,9 @@ struct Feed<'a> {
     /// The tick of its last change.
     #[schema(value_type = u64)]
     offset: Offset,
+    /// Milliseconds since its last change; null if it never changed.
+    #[schema(required)]
+    silent_ms: Option<u64>,
     /// How much of its past has been made anew, while that goes on.
     #[schema(required, minimum = 0, maximum = 1)]
     rebuilding: Option<f64>,
@@ -79,6 +82,7 @@ impl<'a> Feed<'a> {
             rows: status.rows,
             groups: status.groups,
             offset: status.offset,
+            silent_ms: status.silent_ms,
             rebuilding: status.rebuilding,
             failure: status.failure.as_deref(),
         }

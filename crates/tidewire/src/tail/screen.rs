@@ -223,23 +223,34 @@ fn key_of(row: &Row, table: &Table) -> String {
     client::table::key_text(&row[..table.key().len().min(row.len())])
 }
 
-/// The rows by key: numbers as numbers.
+/// The rows as the page has them: the newest first by the times or the numbers of rows in their
+/// key, then by the rest of it.
 fn sorted(table: &Table) -> Vec<&Row> {
     let mut rows: Vec<&Row> = table.rows().collect();
     if rows.len() <= MAX_SORTED {
-        let key = table.key().len();
+        let is_age = |column: &client::frame::Column| column.data_type == "timestamp" || column.name == "_seq";
+        let key = table.columns().iter().take(table.key().len()).enumerate();
+        let (ages, others): (Vec<_>, Vec<_>) = key.map(|(i, column)| (i, is_age(column))).partition(|(_, age)| *age);
         rows.sort_by(|a, b| {
-            let compared = a.iter().zip(b.iter()).take(key).map(|(a, b)| match (a, b) {
-                (Value::Number(a), Value::Number(b)) => {
-                    a.as_f64().unwrap_or_default().total_cmp(&b.as_f64().unwrap_or_default())
-                }
-                (Value::String(a), Value::String(b)) => a.cmp(b),
-                (a, b) => a.to_string().cmp(&b.to_string()),
+            let compared = ages.iter().chain(&others).map(|(i, age)| {
+                let order = compare(&a[*i], &b[*i]);
+                if *age { order.reverse() } else { order }
             });
             compared.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
         });
     }
     rows
+}
+
+/// Numbers by size, texts by their letters.
+fn compare(a: &Value, b: &Value) -> std::cmp::Ordering {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => {
+            a.as_f64().unwrap_or_default().total_cmp(&b.as_f64().unwrap_or_default())
+        }
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (a, b) => a.to_string().cmp(&b.to_string()),
+    }
 }
 
 fn width(text: &str) -> usize {
