@@ -408,12 +408,12 @@ impl Journal {
             logged.iter().map(|(stream, batch)| (self.streams[*stream].name.clone(), batch.clone())).collect();
 
         for (stream, state) in self.streams.iter_mut().enumerate() {
+            let Some(until) = state.awaited_until else { continue };
             let came = appends.iter().any(|waiting| waiting.append.stream == stream);
-            state.awaited_until = state.awaited_until.filter(|until| !came && reading.elapsed < *until);
+            state.cut.caught_up = came || reading.elapsed >= until;
+            state.awaited_until = state.awaited_until.filter(|_| !state.cut.caught_up);
         }
-        let cut_of =
-            |s: &JournalStream| StreamCut { caught_up: s.cut.caught_up && s.awaited_until.is_none(), ..s.cut.clone() };
-        let mut cuts: Vec<StreamCut> = self.streams.iter().map(cut_of).collect();
+        let mut cuts: Vec<StreamCut> = self.streams.iter().map(|s| s.cut.clone()).collect();
         let mut pieces: Vec<Vec<&RecordBatch>> = vec![Vec::new(); self.streams.len()];
         let mut refused = Vec::new();
         for (stream, read) in reads {

@@ -213,3 +213,38 @@ fn a_source_that_cannot_be_read_is_a_reason() {
     assert_eq!(get("/readyz?exclude=source_failed").status(), 200);
     assert!(get("/metrics").text().expect("text").contains("tidewire_source_failed{stream=\"events\"} 1"));
 }
+
+#[test]
+fn who_comes_back_after_a_start_finds_the_windows_open() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Server::start(dir.path(), &stream(""));
+    let post = |server: &Server, value: u64, ts: u64| {
+        let body = json!({ "metric": "a", "value": value, "ts": ts });
+        let post = Blocking::new().post(format!("{}/v1/streams/events", server.url())).json(&body);
+        assert_eq!(post.send().expect("it answers").status(), 200);
+    };
+    // Behind 1 s of lateness and 10 s of window: two events of one window.
+    let ts = 1_700_000_008_000;
+    post(&server, 1, ts);
+    wait_for(&server, "load", |rows| rows.len() == 1);
+    server.kill();
+    server.restart();
+    // Silence would have closed it by now: 2 s are left of the window, and 1 s of lateness.
+    thread::sleep(Duration::from_secs(5));
+    post(&server, 2, ts + 1);
+    let rows = wait_for(&server, "load", |rows| rows.len() == 1 && rows[0][2] == 2);
+    assert_eq!(rows[0][2], 2, "{rows:?}");
+    // From then on silence counts: the same once more is late.
+    thread::sleep(Duration::from_secs(5));
+    post(&server, 3, ts + 2);
+    let began = Instant::now();
+    loop {
+        let streams = reqwest::blocking::get(format!("{}/v1/streams", server.url())).expect("it answers");
+        let streams: Value = streams.json().expect("JSON");
+        if streams["streams"][0]["dead_letters"] == 1 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{streams}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
