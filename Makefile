@@ -19,7 +19,7 @@ help:
 demo:
 	@scripts/need cargo cc node npm
 	@scripts/page
-	@echo 'Building Tidewire; the first time takes about five minutes on two cores.'
+	@echo 'Building Tidewire; the first time takes five to eight minutes on two cores.'
 	@cargo build --quiet -p tidewire
 	@exec $(TARGET)/debug/tidewire demo
 
