@@ -128,6 +128,9 @@ pub struct InitOptions {
     /// Replace a configuration that is there.
     #[arg(long)]
     pub force: bool,
+    /// What was made as a line of JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How the records of a file are written.

@@ -13,10 +13,12 @@ mod text;
 
 use std::{fs, io::Write as _, path::Path};
 
+use serde_json::json;
+
 use crate::{
     check,
     cli::InitOptions,
-    report::{Failure, count, print, printable},
+    report::{Failure, count, print, print_json, printable},
 };
 
 pub(crate) fn init(options: &InitOptions) -> Result<(), Failure> {
@@ -43,6 +45,18 @@ pub(crate) fn init(options: &InitOptions) -> Result<(), Failure> {
         if options.force { open.write(true).create(true).truncate(true) } else { open.write(true).create_new(true) };
     open.open(&options.output).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
     let output = options.output.display();
+    if options.json {
+        let columns: Vec<_> = guessed.columns.iter().map(|c| &c.column).collect();
+        let columns: Vec<_> =
+            columns.iter().map(|c| json!({ "name": c.name, "from": c.from, "type": c.data_type })).collect();
+        return print_json(&json!({
+            "config": options.output,
+            "stream": guessed.stream,
+            "columns": columns,
+            "feeds": guessed.feeds(),
+            "dashboard": guessed.stream,
+        }));
+    }
     let feeds = count(guessed.feeds(), "feed");
     let config = if options.output == Path::new("tidewire.yaml") { String::new() } else { format!(" -c {output}") };
     print(format!(

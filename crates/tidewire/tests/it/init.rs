@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     life::{count, wait_for},
-    server::{Ended, Server},
+    server::{Ended, Server, tidewire},
 };
 
 /// Runs the program in a directory, as a user would.
@@ -123,6 +123,20 @@ fn types_are_those_that_take_every_value_of_the_sample() {
     for expected in ["zip: text", "n: bigint", "when: date", "flag: boolean", "big: double"] {
         assert!(config.contains(&format!("      {expected}\n")), "{expected}\n{config}");
     }
+}
+
+#[test]
+fn what_was_made_is_told_as_json() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (data, config) = (dir.path().join("d.csv"), dir.path().join("c.yaml"));
+    std::fs::write(&data, "ts,Host Name,load\n2026-03-01 10:00:00,a,1.5\n2026-03-01 10:00:05,a,2.5\n").expect("a file");
+    let (data, config) = (data.to_string_lossy().into_owned(), config.to_string_lossy().into_owned());
+    let ended = tidewire(&["init", &data, "-o", &config, "--json"]);
+    let told: serde_json::Value =
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}: {}", ended.stdout));
+    assert_eq!(told["config"], config.as_str());
+    assert_eq!(told["columns"][1], json!({"name": "host_name", "from": "Host Name", "type": "text"}));
+    assert_eq!((&told["columns"][0]["type"], &told["feeds"]), (&"timestamp".into(), &3.into()));
 }
 
 #[test]
