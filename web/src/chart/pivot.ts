@@ -59,8 +59,8 @@ export class Pivot {
   readonly lines = new Map<string, Line>();
   /** How many rows stand at each x. */
   readonly #rowsAt: number[] = [];
-  /** The names of lines that there was no room for. */
-  readonly #left = new Set<string>();
+  /** The names of lines that there was no room for, and how many rows each has. */
+  readonly #left = new Map<string, number>();
   readonly #axes: Axes;
 
   constructor(axes: Axes) {
@@ -110,7 +110,7 @@ export class Pivot {
     if (newest.size <= MOST_LINES) return;
     const greatest = [...newest].sort((a, b) => b[1] - a[1]);
     for (const [at, [name]] of greatest.entries()) {
-      if (at >= MOST_LINES) this.#left.add(name);
+      if (at >= MOST_LINES) this.#left.set(name, 0);
     }
   }
 
@@ -120,8 +120,12 @@ export class Pivot {
     const at = this.#insertX(x);
     if (isNew) this.#rowsAt[at] = (this.#rowsAt[at] ?? 0) + 1;
     for (const [index, column] of this.#axes.y.entries()) {
-      const line = this.#line(this.#nameOf(row, index));
-      if (line === undefined) continue;
+      const name = this.#nameOf(row, index);
+      const line = this.#line(name);
+      if (line === undefined) {
+        if (isNew) this.#left.set(name, (this.#left.get(name) ?? 0) + 1);
+        continue;
+      }
       line.cells[at] = numberOf(row[column]);
       if (isNew) line.rows += 1;
     }
@@ -135,7 +139,13 @@ export class Pivot {
     for (const index of this.#axes.y.keys()) {
       const name = this.#nameOf(row, index);
       const line = this.lines.get(name);
-      if (line === undefined) continue;
+      if (line === undefined) {
+        // What has no rows any longer is forgotten: names may come and go for weeks.
+        const rows = (this.#left.get(name) ?? 0) - 1;
+        if (rows > 0) this.#left.set(name, rows);
+        else this.#left.delete(name);
+        continue;
+      }
       line.cells[at] = undefined;
       line.rows -= 1;
       if (line.rows === 0) this.lines.delete(name);
@@ -162,7 +172,7 @@ export class Pivot {
   #line(name: string): Line | undefined {
     let line = this.lines.get(name);
     if (line === undefined) {
-      if (this.lines.size >= MOST_LINES) this.#left.add(name);
+      if (this.lines.size >= MOST_LINES && !this.#left.has(name)) this.#left.set(name, 0);
       if (this.#left.has(name)) return undefined;
       line = { name, cells: new Array<Cell>(this.x.length).fill(undefined), rows: 0 };
       this.lines.set(name, line);

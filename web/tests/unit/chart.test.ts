@@ -118,6 +118,14 @@ describe("rows become lines", () => {
     pivot.apply({ replaced: false, rows: [change(gone, undefined)] }, () => kept);
     pivot.apply({ replaced: false, rows: [] }, () => kept);
     expect([pivot.lines.size, pivot.left]).toEqual([64, 4999 - 64]);
+    // Names that come and go are forgotten.
+    for (let at = 0; at < 100; at++) {
+      const row: Row = [`new${at}`, 6000 + at, 1, 0];
+      pivot.apply({ replaced: false, rows: [change(undefined, row)] }, () => kept);
+      expect(pivot.left).toBe(4999 - 64 + 1);
+      pivot.apply({ replaced: false, rows: [change(row, undefined)] }, () => kept);
+    }
+    expect([pivot.lines.size, pivot.left]).toEqual([64, 4999 - 64]);
   });
 
   it("whose newest value is the last that is one", () => {
