@@ -122,7 +122,7 @@ fn a_query_has_no_way_to_files_settings_or_other_tables() {
     assert_eq!(code(&server, "SELECT * FROM lattest"), "bad_query: there is no feed `lattest`; did you mean `latest`?");
     assert_eq!(
         code(&server, "SELECT metric\n, valu FROM latest"),
-        "bad_query: 2:3: No field named valu. Did you mean 'latest.value'?"
+        "bad_query: 2:3: there is no column `valu`; did you mean `value`?"
     );
     assert!(code(&server, "SELECT cast(metric AS bigint) FROM latest").starts_with("query_failed: "));
     assert!(code(&server, "SELECT 1 / cast(value AS bigint) FROM latest").starts_with("query_failed: "));
