@@ -14,7 +14,7 @@ use crate::{
 /// What each kind of panel is called, and its section.
 static KINDS: [(&str, PanelKind, &Section); 6] = [
     ("line", PanelKind::Line, &keys::PANEL_LINE),
-    ("area", PanelKind::Area, &keys::PANEL_AREA),
+    ("area", PanelKind::Area, &keys::PANEL_LINE),
     ("bar", PanelKind::Bar, &keys::PANEL_BAR),
     ("stat", PanelKind::Stat, &keys::PANEL_STAT),
     ("gauge", PanelKind::Gauge, &keys::PANEL_GAUGE),

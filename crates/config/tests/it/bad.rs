@@ -52,7 +52,7 @@ t.yaml:6:33: unknown key `x` in the table panel
 t.yaml:6:39: unknown key `sapn` in the table panel
   did you mean `span`?
 t.yaml:7:44: unknown key `columns` in the line panel
-  a line panel names its columns under `x`, `y` and `series`
+  columns are a table's; this panel names its own under `x`, `y` and `series`
 ",
     );
     check(
@@ -116,7 +116,7 @@ t.yaml:10:1: unknown key `fedes` in the configuration
 t.yaml:13:19: unknown key `fed` in the table panel
   did you mean `feed`?
 t.yaml:13:65: unknown key `columns` in the line panel
-  a line panel names its columns under `x`, `y` and `series`
+  columns are a table's; this panel names its own under `x`, `y` and `series`
 t.yaml:15:1: unknown key `insecur` in the configuration
   did you mean `insecure`?
 ",
