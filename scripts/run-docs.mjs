@@ -22,11 +22,10 @@
 // replaced by that, and back in what is printed, so that it may be in use.
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { openBrowser, readPanel, until, watchConsole } from "../web/tests/browser/harness.mjs";
+import { freePort, openBrowser, readPanel, until, watchConsole } from "../web/tests/browser/harness.mjs";
 
 const [program, ...pages] = process.argv.slice(2);
 if (pages.length === 0) {
@@ -257,14 +256,6 @@ class Reader {
 function stop(running, signal) {
   running.stopped = true;
   if (!running.done) process.kill(-running.child.pid, signal);
-}
-
-async function freePort() {
-  const probe = createServer();
-  await new Promise((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 let failed = false;

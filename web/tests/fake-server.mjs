@@ -128,29 +128,7 @@ const FEEDS = {
 };
 const MANY = Array.from({ length: 100_000 }, (_, at) => [`row ${at}`, (at * 7919) % 100_003, STARTED - at * 1000]);
 
-const panel = (title, feed, type, span, more = {}) => ({
-  title,
-  feed,
-  type,
-  x: null,
-  y: [],
-  series: null,
-  columns: [],
-  unit: null,
-  span,
-  only: {},
-  combine: "last",
-  compare: null,
-  min: null,
-  max: null,
-  warn: null,
-  bad: null,
-  expect: null,
-  sort: null,
-  rows: null,
-  bars: [],
-  ...more,
-});
+const panel = (title, feed, type, span, more = {}) => ({ title, feed, type, span, ...more });
 const lines = { x: "window_start", y: ["value"], series: "name" };
 const stat = (y, unit, more = {}) => ({ x: "window_start", y: [y], unit, compare: 60_000, ...more });
 const MINUTES = 60_000;

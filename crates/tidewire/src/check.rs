@@ -1,7 +1,5 @@
 //! `tidewire check` and `tidewire schema`.
 
-use std::path::Path;
-
 use config::{Config, Problem};
 use model::FeedSchema;
 use query::Plan;
@@ -12,12 +10,7 @@ use crate::{
     report::{Failure, count, print, print_json},
 };
 
-/// Loads and plans a configuration; every problem of both at once.
-pub(crate) fn load(path: &Path) -> Result<(Config, Vec<Plan>), Failure> {
-    load_with(&config::Options::of(path)).map_err(|p| Failure::problems(&p))
-}
-
-/// Loads what the options say.
+/// Loads and plans what the options say; every problem of both at once.
 pub(crate) fn load_with(options: &config::Options) -> Result<(Config, Vec<Plan>), Vec<Problem>> {
     plan(config::load_with(options, &|name| std::env::var(name).ok())?)
 }
@@ -29,10 +22,17 @@ pub(crate) fn plan(config: Config) -> Result<(Config, Vec<Plan>), Vec<Problem>> 
 }
 
 pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
+    let checked = load_with(&config::Options::of(&options.config));
     if options.json {
-        return check_json(options);
+        let (feeds, problems) = match &checked {
+            Ok((_, plans)) => (plans.iter().map(|plan| feed_json(plan.output())).collect(), Vec::new()),
+            Err(problems) => (Vec::new(), problems.iter().map(problem_json).collect()),
+        };
+        print_json(&json!({ "ok": checked.is_ok(), "feeds": feeds, "problems": problems }))?;
+        // They are told above.
+        return checked.map(drop).map_err(|problems| Failure::new(count(problems.len(), "problem")));
     }
-    let (config, plans) = load(&options.config)?;
+    let (config, plans) = checked.map_err(|p| Failure::problems(&p))?;
     let mut lines = vec![format!(
         "{}: fine ({}, {}, {})",
         options.config.display(),
@@ -46,23 +46,6 @@ pub(crate) fn check(options: &CheckOptions) -> Result<(), Failure> {
         lines.push(format!("  feed {}: key ({}), {}", feed.name, names(feed.key()), columns.join(", ")));
     }
     print(lines.join("\n"))
-}
-
-/// One object, whether all is well or not: `problems` is empty if it is.
-fn check_json(options: &CheckOptions) -> Result<(), Failure> {
-    let checked = config::load(&options.config, &|name| std::env::var(name).ok()).and_then(|config| {
-        let config = config.with_dead_letters();
-        engine::plan::plan(&config)
-    });
-    let (feeds, problems) = match &checked {
-        Ok(plans) => (plans.iter().map(|plan| feed_json(plan.output())).collect(), Vec::new()),
-        Err(problems) => (Vec::new(), problems.iter().map(problem_json).collect()),
-    };
-    print_json(&json!({ "ok": checked.is_ok(), "feeds": feeds, "problems": problems }))?;
-    match checked {
-        Ok(_) => Ok(()),
-        Err(problems) => Err(Failure::new(count(problems.len(), "problem"))),
-    }
 }
 
 fn feed_json(feed: &FeedSchema) -> Value {

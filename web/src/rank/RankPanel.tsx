@@ -1,9 +1,10 @@
 import type { FeedChange } from "@tidewire/client";
-import { createEffect, createSignal, Index, Show } from "solid-js";
+import { createEffect, createSignal, Index } from "solid-js";
 import type { Board } from "../board.ts";
 import { numberFormat } from "../format.ts";
 import type { NamedPanel } from "../panel/layout.ts";
 import { levelOf } from "../panel/level.ts";
+import { MoreLeft } from "../panel/MoreLeft.tsx";
 import { PanelFrame } from "../panel/PanelFrame.tsx";
 import type { Rows } from "../panel/rows.ts";
 import { type Fault, unknownColumn } from "../panel/state.ts";
@@ -95,9 +96,7 @@ export function RankPanel(props: { panel: NamedPanel; board: Board }) {
           </tbody>
         </table>
       </section>
-      <Show when={left() > 0}>
-        <p class="foot">+{left().toLocaleString("en")} more</p>
-      </Show>
+      <MoreLeft count={left()} />
     </PanelFrame>
   );
 }

@@ -1,6 +1,7 @@
 import { createSignal, Index, Show } from "solid-js";
 import type { Board } from "../board.ts";
 import type { NamedPanel } from "../panel/layout.ts";
+import { MoreLeft } from "../panel/MoreLeft.tsx";
 import { PanelFrame } from "../panel/PanelFrame.tsx";
 import type { Rows } from "../panel/rows.ts";
 import { type Fault, unknownColumn } from "../panel/state.ts";
@@ -113,9 +114,7 @@ export function TablePanel(props: { panel: NamedPanel; board: Board }) {
           </tbody>
         </table>
       </section>
-      <Show when={left() > 0}>
-        <p class="foot">+{left().toLocaleString("en")} more rows</p>
-      </Show>
+      <MoreLeft count={left()} what="rows" />
     </PanelFrame>
   );
 }

@@ -137,33 +137,6 @@ describe("a dashboard", { timeout: 480_000 }, () => {
     }
   });
 
-  it("shows a first panel that moves within a second", async () => {
-    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-    await page.addInitScript(() => {
-      const first = new Map();
-      const look = () => {
-        for (const panel of document.querySelectorAll('.panel[data-state="live"]')) {
-          const text = [...panel.querySelectorAll(".value, .key b, .rows td")].map((it) => it.textContent).join(" ");
-          const before = first.get(panel) ?? text;
-          first.set(panel, before);
-          if (text !== before) window.movedAt ??= performance.now();
-        }
-        if (window.movedAt === undefined) requestAnimationFrame(look);
-      };
-      requestAnimationFrame(look);
-    });
-    // The best of three: others may be at work on this machine.
-    const times = [];
-    for (let attempt = 0; attempt < 3; attempt++) {
-      await page.goto(`${server.url}/dashboard/${dashboard.name}`);
-      await until("a panel has moved", () => page.evaluate(() => window.movedAt !== undefined));
-      times.push(Math.round(await page.evaluate(() => window.movedAt)));
-    }
-    console.log(`first moving panel after ${times.join(", ")} ms`);
-    assert.ok(Math.min(...times) <= 1000, `the first panel moved after ${times} ms`);
-    await page.close();
-  });
-
   it("zooms by dragging, keeps that in the address, and goes back by a double click", async () => {
     const { page, console } = await openDashboard();
     await until("all panels are live", allLive(page));

@@ -44,7 +44,7 @@ export async function until(what, ask, milliseconds = 30_000) {
   throw new Error(`${what}: not within ${milliseconds} ms; last seen: ${last?.stack ?? JSON.stringify(last)}`);
 }
 
-async function freePort() {
+export async function freePort() {
   const probe = createServer();
   await new Promise((resolve) => probe.listen(0, "127.0.0.1", resolve));
   const { port } = probe.address();
@@ -69,6 +69,10 @@ export class Server {
     server.data = await mkdtemp(join(tmpdir(), "tidewire-web-"));
     await server.run();
     return server;
+  }
+
+  get pid() {
+    return this.#child?.pid;
   }
 
   async run() {

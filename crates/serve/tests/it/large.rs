@@ -4,11 +4,12 @@ use arrow_array::RecordBatch;
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::support::{start, start_with};
+use crate::support::{TOO_LARGE, start, start_with};
 
 /// `{}` is two bytes, and a row of every column.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_take_more_than_may_be_pending_are_refused_whole() {
+    let _alone = TOO_LARGE.lock().await;
     let server = start_with(&["wide"], |o| {
         o.limits.max_body = 1 << 20;
         o.limits.max_unpacked_body = 1 << 20;

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     memory::{Memory, Row},
-    support::{connect, metric, options, read_head, start, start_over, start_with, until},
+    support::{TOO_LARGE, connect, options, read_head, refusals, start, start_over, start_with, until},
 };
 
 async fn ask(server: &crate::support::Server, request: &str) -> String {
@@ -34,6 +34,7 @@ async fn a_head_or_body_that_does_not_come_ends_the_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_is_too_large_is_refused() {
+    let _alone = TOO_LARGE.lock().await;
     let server = start(&["heads"]).await;
     let request = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20 << 10));
     let answer = ask(&server, &request).await;
@@ -43,19 +44,19 @@ async fn a_head_that_is_too_large_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_ends_without_a_document() {
     let server = start_with(&["ends"], |o| o.limits.header_timeout = Duration::from_millis(100)).await;
-    let counted = |code| metric("tidewire_requests_refused_total", code);
+    let _alone = TOO_LARGE.lock().await;
     let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20 << 10));
     for (said, status, code) in [
         (large.as_str(), "HTTP/1.1 431 ", "too_large"),
         ("nonsense\r\n\r\n", "HTTP/1.1 400 ", "bad_request"),
         ("GET / HTTP/1.1\r\nSlow", "", "request_timeout"),
     ] {
-        let before = counted(code);
+        let before = refusals(code);
         let answer = ask(&server, said).await;
         let ends_with_head = answer.is_empty() || answer.ends_with("\r\n\r\n");
         assert!(answer.starts_with(status) && ends_with_head, "{code}: {answer}");
         assert_eq!(answer.is_empty(), status.is_empty(), "{code}: {answer}");
-        until(code, || counted(code) > before).await;
+        until(code, || refusals(code) > before).await;
     }
 }
 

@@ -15,7 +15,7 @@ use serve::Options;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    sync::{mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
@@ -30,6 +30,14 @@ pub fn prometheus() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
 }
+
+/// How often something was refused with a code.
+pub fn refusals(code: &str) -> i64 {
+    metric("tidewire_requests_refused_total", &format!("code=\"{code}\""))
+}
+
+/// Held by tests that are refused as `too_large`: counts are the whole process's.
+pub static TOO_LARGE: Mutex<()> = Mutex::const_new(());
 
 /// The value of a metric; `label` is as it stands in the text format.
 pub fn metric(name: &str, label: &str) -> i64 {

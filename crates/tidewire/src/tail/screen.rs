@@ -162,10 +162,15 @@ pub(super) async fn follow(feed: &mut Subscription, mut view: View) -> Result<()
     let mut resized = signal(SignalKind::window_change())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    // Nothing is drawn before there is something: that the feed is not there is told on a
-    // terminal as it was.
-    let first = feed.next().await?;
-    view.note(&first, feed.table(), Instant::now());
+    // Nothing is drawn before the rows are there: that the feed is not there is told on a
+    // terminal as it was, and a table of no rows would be none of its.
+    loop {
+        let event = feed.next().await?;
+        view.note(&event, feed.table(), Instant::now());
+        if matches!(event, Event::Snapshot { .. } | Event::Delta { .. }) {
+            break;
+        }
+    }
     let out = io::stdout().into_raw_mode()?.into_alternate_screen()?;
     let mut screen: Screen = Terminal::new(TermionBackend::new(out))?;
     screen.hide_cursor()?;

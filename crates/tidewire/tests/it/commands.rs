@@ -278,8 +278,7 @@ fn on_a_terminal_a_feed_updates_in_place_and_the_terminal_is_given_back() {
     let server = start(dir.path());
     let url = server.url();
     let mut tail = Pty::start(&["tail", "latest", "--url", &url], &[]);
-    // It may be drawn before the rows are there; then only what changes is written.
-    tail.expect(&[ALTERNATE, "latest · ", "41.5", "q ends"]);
+    tail.expect(&[ALTERNATE, "latest · 2 rows", "41.5", "q ends"]);
     tail.seen.clear();
     let pushed = dir.path().join("e.ndjson");
     fs::write(&pushed, "{\"metric\":\"cpu\",\"value\":77.25}\n{\"metric\":\"mem\",\"value\":3}\n").expect("a file");
