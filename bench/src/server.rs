@@ -54,7 +54,8 @@ impl Server {
         let head = format!("listen: {address}\ndata_dir: {}\n", data.display());
         fs::write(&file, head + configuration)?;
         let mut command = Command::new(program()?);
-        command.arg("serve").arg("-c").arg(&file);
+        // Its first line would stand among the figures.
+        command.args(["serve", "--log", "warn", "-c"]).arg(&file);
         Self::start(command, address, "/readyz")
     }
 

@@ -25,8 +25,8 @@ use crate::{
 /// Bytes of a request: SQL that a person could read.
 const MAX_BODY: usize = 64 << 10;
 
-/// How many answers to queries may wait for slow readers (INV-4), each of at most
-/// `query_memory`. Smaller ones than this fit into a socket's buffer, and do not count.
+/// How many answers to queries may wait for slow readers (INV-4), each a form of rows of at
+/// most `query_memory`. Smaller ones than this fit into a socket's buffer, and do not count.
 pub(super) const MAX_ANSWERS: usize = 8;
 const SMALL_ANSWER: usize = 64 << 10;
 
