@@ -64,7 +64,7 @@ impl Http {
             .connect_timeout(options.connect_timeout)
             .timeout(options.silence)
             .build()
-            .map_err(|e| Error::Unreachable { url: options.url.clone(), reason: chain(&e) })?;
+            .map_err(|e| Error::Unreachable { url: options.url.clone(), reason: cause(&e) })?;
         Ok(Self { client, address, backoff: options.backoff, retry_for: options.retry_for })
     }
 
@@ -106,7 +106,7 @@ impl Http {
         }
         let broken = |error: &reqwest::Error| {
             if key.is_some() || error.is_connect() {
-                Failure::Again { reason: chain(error), after: None }
+                Failure::Again { reason: cause(error), after: None }
             } else {
                 Failure::Final(Error::Unacknowledged)
             }
@@ -211,7 +211,7 @@ impl Http {
 
     async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<(HeaderMap, String), Error> {
         let url = self.address.base().to_owned();
-        let unreachable = |e: &reqwest::Error| Error::Unreachable { url: url.clone(), reason: chain(e) };
+        let unreachable = |e: &reqwest::Error| Error::Unreachable { url: url.clone(), reason: cause(e) };
         let response = request.send().await.map_err(|e| unreachable(&e))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.map_err(|e| unreachable(&e))?;
@@ -360,14 +360,12 @@ fn not_ours(status: StatusCode) -> Error {
     }
 }
 
-/// An error with its causes: reqwest's own text leaves out why.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+/// Why there is no connection or no answer: the cause of all, for reqwest's own text and those
+/// between tell of layers that its user does not see.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
-    text
+    cause.to_string()
 }

@@ -13,7 +13,7 @@ use super::{
     Limits,
     columns::Column,
     text::depth,
-    value::{Fault, not_an_object, push_json, without_place},
+    value::{BREAKS_OFF, Fault, not_an_object, push_json, without_place},
 };
 
 /// Which columns a record's fields fill.
@@ -103,7 +103,7 @@ fn meant(text: &str, error: &serde_json::Error) -> String {
     let begin = bytes[..at].iter().rposition(|b| !b.is_ascii_alphabetic()).map_or(0, |before| before + 1);
     let word = bytes[begin..].split(|b| !b.is_ascii_alphabetic()).next().unwrap_or_default();
     let here = bytes.get(at).copied();
-    let said = if told.starts_with("EOF") {
+    let said = if told == BREAKS_OFF {
         "it breaks off: an object stands on one line"
     } else if told == "trailing comma" || (told == "key must be a string" && here == Some(b'}')) {
         "there is a comma too many"

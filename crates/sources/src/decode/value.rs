@@ -311,8 +311,14 @@ fn found_text(field: &str) -> String {
     format!("text {}", shortened(&format!("\"{field}\"")))
 }
 
+/// What is said of a text that ends too early.
+pub(super) const BREAKS_OFF: &str = "it breaks off";
+
 /// The parser's message without its " at line L column C", which counts within a fragment.
 pub(super) fn without_place(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return BREAKS_OFF.to_owned();
+    }
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),
