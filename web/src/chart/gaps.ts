@@ -9,7 +9,13 @@ const LOOKED_AT = 50;
  * Where nothing came for a while a line is broken: drawn on, it would tell of values that there
  * were not. What uPlot breaks already, for cells without a value, stays broken.
  */
-export const timeGaps: uPlot.Series.GapsRefiner = (plot, seriesIdx, from, to, gaps) => {
+export function timeGaps(
+  plot: uPlot,
+  seriesIdx: number,
+  from: number,
+  to: number,
+  gaps: uPlot.Series.Gaps,
+): uPlot.Series.Gaps {
   const x = plot.data[0];
   const y = plot.data[seriesIdx];
   const most = STEPS * usualStep(x, from, to);
@@ -23,7 +29,7 @@ export const timeGaps: uPlot.Series.GapsRefiner = (plot, seriesIdx, from, to, ga
     before = at;
   }
   return found.sort((a, b) => a[0] - b[0]);
-};
+}
 
 const edge = (plot: uPlot, x: number): number => Math.round(plot.valToPos(x, "x", true));
 

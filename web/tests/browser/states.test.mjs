@@ -119,3 +119,37 @@ it("a page that is open shows a dashboard that was changed", { skip, timeout: 60
   assert.deepEqual(faults, []);
   await page.close();
 });
+
+it("a page that is opened when nothing comes any more says how old its numbers are", {
+  skip,
+  timeout: 60_000,
+}, async () => {
+  await send(7);
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  const page = await browser.newPage();
+  const { faults } = watchConsole(page);
+  await page.goto(`${server.url}/dashboard/states`);
+  // It has seen no change: the age is the server's.
+  const panel = page.getByRole("region", { name: "Newest", exact: true });
+  await until("it is slow", async () => /no change for ([5-9]|1\d) s/.test(await panel.textContent()));
+  assert.equal(await panel.getAttribute("data-state"), "slow");
+  await send(8);
+  await until("it is live", async () => (await panel.getAttribute("data-state")) === "live");
+  assert.deepEqual(faults, []);
+  await page.close();
+});
+
+it("a number on a wall is as large as its panel allows", { skip, timeout: 60_000 }, async () => {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const size = async () => {
+    const value = page.getByRole("region", { name: "Newest", exact: true }).locator(".value");
+    await value.waitFor();
+    return value.evaluate((element) => Number.parseFloat(getComputedStyle(element).fontSize));
+  };
+  await page.goto(`${server.url}/dashboard/states`);
+  assert.equal(await size(), 30);
+  await page.goto(`${server.url}/dashboard/states?kiosk`);
+  const large = await size();
+  assert.ok(large > 40, `${large} px`);
+  await page.close();
+});
